@@ -1,0 +1,171 @@
+"""What can be seen of a host and done to it: values and protocols, no I/O."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Protocol
+
+from natnetd.errors import HostError
+from natnetd.model import Config
+from natnetd.rows import Address, Counter, Element, Link, Table
+
+class Layer(StrEnum):
+    """Where a thing lives; one door each."""
+
+    NFT = "nft"
+    LINK = "link"
+    ADDRESS = "address"
+    SYSCTL = "sysctl"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a look covers: some networks (None: all), some layers, and what belongs to the host as a whole."""
+
+    networks: frozenset[str] | None = None
+    layers: frozenset[Layer] = frozenset(Layer)
+    host: bool = True
+
+    def __contains__(self, change: Any) -> bool:
+        """Say whether a change (anything with a layer and a network) lies within."""
+        if change.layer not in self.layers:
+            return False
+        if change.network is None:
+            return self.host
+        return self.networks is None or change.network in self.networks
+
+    def __or__(self, other: "Scope") -> "Scope":
+        """Cover both: never less than either, sometimes more."""
+        networks = (
+            None if self.networks is None or other.networks is None else self.networks | other.networks
+        )
+        return Scope(networks, self.layers | other.layers, self.host or other.host)
+
+    def narrow(self, config: Config) -> Config:
+        """Leave out of a configuration the networks that are not looked at.
+
+        What belongs to the host as a whole depends on every network, so then all of them stay.
+        """
+        if self.networks is None or self.host:
+            return config
+        kept = {name: n for name, n in config.networks.items() if name in self.networks}
+        return replace(config, networks=kept)
+
+
+ALL = Scope()
+
+
+class State(StrEnum):
+    """What a network is in, one at a time; a later one outweighs an earlier one."""
+
+    IN_SYNC = "in_sync"
+    PENDING = "pending"
+    WAITING = "waiting"
+    IN_USE = "in_use"
+    CONTESTED = "contested"
+    FAILED = "failed"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What stands in the way of a network, or is worth knowing (then `state` is in_sync)."""
+
+    network: str | None
+    state: State
+    text: str
+
+    def __str__(self) -> str:
+        sign = {State.WAITING: "?", State.IN_SYNC: "i"}.get(self.state, "!")
+        word = "note" if self.state is State.IN_SYNC else self.state.replace("_", " ")
+        return f"{sign} {word} {self.network or 'host'}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A change that failed: how often in a row, why, and when (monotonic seconds) to try again."""
+
+    failures: int
+    text: str
+    retry_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """All that travels from pass to pass: it cannot be looked up in the kernel."""
+
+    counters: Mapping[str, Counter] = field(default_factory=dict)
+    drops: Mapping[str, Counter] = field(default_factory=dict)
+    troubles: Mapping[str, Trouble] = field(default_factory=dict)
+    ports: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One look at the host, within a scope."""
+
+    links: Mapping[str, Link] = field(default_factory=dict)
+    addresses: Mapping[str, tuple[Address, ...]] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    table: Table | None = None
+    default_links: frozenset[str] = frozenset()
+    machine: str = ""
+    before: Before = field(default_factory=Before)
+
+    def ports(self, bridge: str) -> tuple[Link, ...]:
+        """Links plugged into a bridge."""
+        if bridge not in self.links:
+            return ()
+        index = self.links[bridge].index
+        return tuple(link for link in self.links.values() if link.master == index)
+
+    def taken_bridges(self) -> frozenset[int]:
+        """Indexes of links that have ports."""
+        return frozenset(link.master for link in self.links.values() if link.master is not None)
+
+    def unplugged(self) -> "Snapshot":
+        """The same host with nobody plugged into a bridge of ours: what `--force` acts upon."""
+        ours = {link.index for link in self.links.values() if link.ours}
+        links = {
+            name: replace(link, master=None) if link.master in ours else link
+            for name, link in self.links.items()
+        }
+        return replace(self, links=links)
+
+    def within(self, scope: Scope) -> "Snapshot":
+        """Leave out what is not looked at; links that are no network's stay, they are the surroundings."""
+        if scope.networks is None:
+            return self
+        inside = scope.networks
+        table = self.table
+        if table is not None:
+            kept = {name: e for name, e in table.elements.items() if e.key[0] in inside}
+            table = replace(table, elements=kept)
+        return replace(
+            self,
+            links={n: link for n, link in self.links.items() if n in inside or not link.ours},
+            addresses={n: rows for n, rows in self.addresses.items() if n in inside},
+            table=table,
+        )
+
+
+class Door(Protocol):
+    """One per layer, in `natnetd.linux`; a fake of each stands in `tests/`."""
+
+    def apply(self, changes: Sequence[Any], /) -> Sequence[HostError | None]:
+        """Make changes, one batch; for each return None, or why it failed. Never raises."""
+
+
+class Host(Protocol):
+    """A host that can be looked at and changed."""
+
+    @property
+    def doors(self) -> Mapping[Layer, Door]:
+        """The doors by layer."""
+
+    def look(self, scope: Scope, before: Before) -> Snapshot:
+        """See at least what `scope` covers.
+
+        Raises HostError: a look that failed is an error, never an empty host.
+        """

@@ -1,0 +1,94 @@
+"""What stands in the way of each network; pure. A finding is explained, never a reason to refuse a file."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from ipaddress import ip_interface
+
+from natnetd.host import Finding, Snapshot, State
+from natnetd.model import Config, Network
+from natnetd.rows import Link
+
+PHYSICAL = frozenset({"", "bond", "team", "vlan", "macvlan", "wlan"})
+"""Kinds of links that lead out of the host: a NIC has no kind; guests come as tun, veth and the like."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The configuration without conflicted networks, which are neither built nor torn down."""
+
+    config: Config
+    findings: tuple[Finding, ...]
+    conflicted: frozenset[str]
+
+    @classmethod
+    def of(cls, config: Config, findings: tuple[Finding, ...]) -> "Judged":
+        """Take the conflicted networks out."""
+        conflicted = frozenset(f.network for f in findings if f.state is State.CONFLICT and f.network)
+        kept = {name: n for name, n in config.networks.items() if name not in conflicted}
+        return cls(replace(config, networks=kept), findings, conflicted)
+
+
+def judge(config: Config, seen: Snapshot) -> Judged:
+    """Compare what is wanted with what the host allows."""
+    by_index = {link.index: link for link in seen.links.values()}
+    carried = {str(ip_interface(a.interface).ip) for rows in seen.addresses.values() for a in rows}
+    findings: list[Finding] = []
+    for network in config.networks.values():
+        findings += taken(network, seen)
+        findings += uplinks(network, seen, by_index)
+        findings += source(network, carried)
+    findings += in_use(config, seen)
+    return Judged.of(config, tuple(findings))
+
+
+def taken(network: Network, seen: Snapshot) -> Iterator[Finding]:
+    """A name that belongs to something else."""
+    link = seen.links.get(network.name)
+    if link is None or link.ours:
+        return
+    if link.kind != "bridge":
+        what = link.kind or "network card"
+        yield conflict(network, f"{link.name} is a {what}, not a bridge: rename one of the two")
+        return
+    if network.name in seen.default_links:
+        yield conflict(network, f"{link.name} holds the host's default route: it is an uplink, not a network of guests")
+    nics = [port.name for port in seen.ports(link.name) if port.kind in PHYSICAL]
+    if nics:
+        ports = ", ".join(sorted(nics))
+        yield conflict(network, f"{link.name} has the physical port {ports}: it leads outside, so it cannot be ours")
+
+
+def conflict(network: Network, text: str) -> Finding:
+    """Make a finding that keeps natnetd's hands off a network."""
+    return Finding(network.name, State.CONFLICT, text)
+
+
+def uplinks(network: Network, seen: Snapshot, by_index: dict[int, Link]) -> Iterator[Finding]:
+    """Uplinks and doors that are not there yet, or are a port of the real one."""
+    named = network.nat.uplinks if network.nat else ()
+    roles = [*(("uplink", name) for name in named), *(("inbound", name) for name in network.inbound)]
+    for role, name in roles:
+        link = seen.links.get(name)
+        if link is None:
+            yield Finding(network.name, State.WAITING, f"{role} {name}")
+        elif link.master is not None and (bridge := by_index.get(link.master)) and bridge.kind == "bridge":
+            text = f"{role} {name} is a port of {bridge.name}, which sees its packets: use {bridge.name}"
+            yield Finding(network.name, State.WAITING, text)
+        elif not link.up:
+            yield Finding(network.name, State.WAITING, f"{role} {name} is down")
+
+
+def source(network: Network, carried: set[str]) -> Iterator[Finding]:
+    """A fixed source address that the host does not carry: answers will not find it, unless routed here."""
+    if network.nat and network.nat.source and str(network.nat.source) not in carried:
+        text = f"no interface carries the source address {network.nat.source}: answers reach this host only if routed to it"
+        yield Finding(network.name, State.IN_SYNC, text)
+
+
+def in_use(config: Config, seen: Snapshot) -> Iterator[Finding]:
+    """Bridges of ours that no network wants, but guests do."""
+    for name, link in seen.links.items():
+        if link.ours and name not in config.networks and (ports := seen.ports(name)):
+            plugged = ", ".join(sorted(port.name for port in ports)[:5])
+            text = f"is in no configuration, but has ports ({plugged}): unplug them, or use apply --force"
+            yield Finding(name, State.IN_USE, text)

@@ -1,0 +1,52 @@
+"""How a network leaves: translated by any uplink or by some, untranslated, or not at all."""
+
+from collections.abc import Iterable, Iterator
+from ipaddress import IPv4Interface, collapse_addresses
+from typing import Any
+
+from natnetd.host import Layer, Snapshot
+from natnetd.model import Config, Nat, Network
+from natnetd.plan import Change, diff_elements
+from natnetd.rows import Element
+
+NAME = "nat"
+LAYER = Layer.NFT
+SETS = frozenset({"routed", "closed", "anyup", "exits", "exempting", "exempt4", "snat4"})
+
+
+def plan(config: Config, seen: Snapshot) -> Iterable[Change[Any]]:
+    """Fill the sets that the chains `leave`, `postrouting` and `guard` ask."""
+    want = [element for network in config.networks.values() for element in elements(network)]
+    return diff_elements(NAME, want, seen, SETS)
+
+
+def elements(network: Network) -> Iterator[Element]:
+    """Say what one network needs."""
+    if network.routed:
+        yield Element("routed", (network.name,))
+    elif network.nat is None:
+        yield Element("closed", (network.name,))
+    else:
+        yield from translated(network, network.nat)
+
+
+def translated(network: Network, nat: Nat) -> Iterator[Element]:
+    """Uplinks, source and exemptions of a network that leaves by NAT.
+
+    An exemption is keyed with the network's own prefix too: a spoofed source must not leave by it.
+    Overlapping intervals are refused by the kernel (EEXIST), so prefixes are collapsed first.
+    """
+    name = network.name
+    if not nat.uplinks:
+        yield Element("anyup", (name,))
+    for uplink in nat.uplinks:
+        yield Element("exits", (name, uplink))
+    if nat.source is not None:
+        yield Element("snat4", (name,), str(nat.source))
+    if nat.exempt:
+        yield Element("exempting", (name,))
+    own = collapse_addresses(a.network for a in network.addresses if isinstance(a, IPv4Interface))
+    there = list(collapse_addresses(nat.exempt))
+    for prefix in own:
+        for destination in there:
+            yield Element("exempt4", (name, str(prefix), str(destination)))

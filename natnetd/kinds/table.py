@@ -1,0 +1,32 @@
+"""The constant part of the packet path: the table as a whole, or the blocks of it that differ."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from natnetd.host import Layer, Snapshot
+from natnetd.model import Config
+from natnetd.page import PAGE
+from natnetd.plan import Change, diff
+from natnetd.rows import TABLE, Block, Table
+
+NAME = "nft"
+LAYER = Layer.NFT
+
+
+def plan(config: Config, seen: Snapshot) -> Iterable[Change[Any]]:
+    """Want the page as soon as there is a network, and no table without one."""
+    key = f"table {TABLE}"
+    if seen.table is None or not config.networks:
+        have = {} if seen.table is None else {key: Table(seen.table.blocks)}
+        want = {key: Table(page(seen))} if config.networks else {}
+        yield from diff(LAYER, NAME, None, want, have)
+        return
+    yield from diff(LAYER, NAME, None, {key: Table()}, {key: Table(flags=seen.table.flags)})
+    yield from diff(LAYER, NAME, None, page(seen), seen.table.blocks)
+
+
+def page(seen: Snapshot) -> Mapping[str, Block]:
+    """The page, its drop counters going on from the figures of the table, or else the last ones seen."""
+    drops = seen.table.drops if seen.table else seen.before.drops
+    return {name: replace(block, counts=drops) for name, block in PAGE.items()} if drops else PAGE

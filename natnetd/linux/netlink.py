@@ -1,0 +1,149 @@
+"""Netlink by hand, for what the libraries do too slowly or not at all: dumps, events, one-shot requests.
+
+pyroute2 needs 0.4 to 1 s to read 1,000 links and 1.4 s to filter their addresses; this needs 20-35 ms
+(docs/decisions/0003). Only what is read in bulk or must not be missed is read here; writing is pyroute2's.
+"""
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Iterator
+
+from natnetd.errors import HostError
+
+ROUTE, NETFILTER = 0, 12  # protocols of AF_NETLINK
+SOL_NETLINK = 270
+ADD_MEMBERSHIP, EXT_ACK, GET_STRICT_CHK = 1, 11, 12
+SO_RCVBUFFORCE = 33
+NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP_INTR, NLM_F_DUMP = 0x1, 0x4, 0x10, 0x300
+NLMSG_ERROR, NLMSG_DONE = 2, 3
+BUFFER = 8 << 20  # bytes: 1,000 networks made at once emit 2 MB of events
+RECEIVE = 1 << 18
+ATTEMPTS = 20
+
+HEADER = struct.Struct("=IHHII")
+PAIR = struct.Struct("=HH")
+
+Message = tuple[int, int, bytes]
+"""Type, sender's port id, payload."""
+
+
+def open_socket(protocol: int, groups: tuple[int, ...] = ()) -> socket.socket:
+    """Open a netlink socket, member of multicast groups. Needs CAP_NET_ADMIN for its big buffer.
+
+    bind() comes first: binding to no group clears the memberships of groups below 32.
+
+    Raises HostError: no permission, or the kernel has no such protocol.
+    """
+    try:
+        sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
+        sock.setsockopt(SOL_NETLINK, EXT_ACK, 1)
+        if protocol == ROUTE:
+            sock.setsockopt(SOL_NETLINK, GET_STRICT_CHK, 1)
+        if groups:
+            sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
+        sock.bind((0, 0))
+        for group in groups:
+            sock.setsockopt(SOL_NETLINK, ADD_MEMBERSHIP, group)
+    except PermissionError as error:
+        raise HostError("needs CAP_NET_ADMIN: run it as root or by its systemd unit", permanent=True) from error
+    except OSError as error:
+        raise HostError(f"cannot open a netlink socket (protocol {protocol}): {error.strerror}") from error
+    if groups:
+        sock.setblocking(False)
+    else:
+        sock.settimeout(10)
+    return sock
+
+
+def messages(datagram: bytes) -> Iterator[tuple[int, int, int, int, int, int]]:
+    """Yield (type, flags, sequence, sender, start of payload, end) of each message of a datagram."""
+    offset, size = 0, len(datagram)
+    while offset + 16 <= size:
+        length, kind, flags, sequence, sender = HEADER.unpack_from(datagram, offset)
+        if length < 16:
+            return
+        yield kind, flags, sequence, sender, offset + 16, min(offset + length, size)
+        offset += (length + 3) & ~3
+
+
+def attributes(buffer: bytes, offset: int, end: int) -> dict[int, bytes]:
+    """Split attributes: payload by type, without the nested and byte-order flags (last one wins)."""
+    found: dict[int, bytes] = {}
+    while offset + 4 <= end:
+        length, kind = PAIR.unpack_from(buffer, offset)
+        if length < 4:
+            break
+        found[kind & 0x3FFF] = buffer[offset + 4 : offset + length]
+        offset += (length + 3) & ~3
+    return found
+
+
+def attribute(kind: int, payload: bytes) -> bytes:
+    """Pack one attribute, padded to four bytes."""
+    return PAIR.pack(4 + len(payload), kind) + payload + b"\0" * (-len(payload) & 3)
+
+
+def failure(payload: bytes) -> OSError | None:
+    """Read an NLMSG_ERROR: None for an acknowledgement."""
+    code: int = struct.unpack_from("=i", payload)[0]
+    return OSError(-code, os.strerror(-code)) if code else None
+
+
+class Asker:
+    """A socket for requests of our own; one thread's."""
+
+    def __init__(self, protocol: int) -> None:
+        self.socket = open_socket(protocol)
+        self.sequence = 0
+
+    def send(self, kind: int, flags: int, body: bytes) -> int:
+        """Send one request and return its sequence number."""
+        self.sequence += 1
+        header = HEADER.pack(16 + len(body), kind, flags | NLM_F_REQUEST, self.sequence, 0)
+        self.socket.send(header + body)
+        return self.sequence
+
+    def ask(self, kind: int, body: bytes, flags: int = 0) -> Iterator[bytes]:
+        """Yield the payloads that answer one request. Raises OSError as the kernel tells."""
+        sequence = self.send(kind, flags | NLM_F_ACK if not flags & NLM_F_DUMP else flags, body)
+        while True:
+            datagram = self.socket.recv(RECEIVE)
+            for got, got_flags, number, _sender, start, end in messages(datagram):
+                if number != sequence:
+                    continue
+                if got == NLMSG_DONE:
+                    return
+                if got == NLMSG_ERROR:
+                    error = failure(datagram[start:end])
+                    if error is not None:
+                        raise error
+                    return
+                if got_flags & NLM_F_DUMP_INTR:
+                    raise InterruptedError(errno.EINTR, "the kernel changed while it was read")
+                yield datagram[start:end]
+
+    def dump(self, kind: int, body: bytes) -> list[bytes]:
+        """Read everything of a sort; again if the kernel changed meanwhile.
+
+        Raises HostError: the kernel refuses, or never holds still.
+        """
+        for _attempt in range(ATTEMPTS):
+            try:
+                return list(self.ask(kind, body, NLM_F_DUMP))
+            except InterruptedError:
+                self.renew()
+            except OSError as error:
+                raise HostError(f"cannot read from the kernel: {error.strerror or error}") from error
+        raise HostError("cannot read from the kernel: it changes faster than it can be read")
+
+    def renew(self) -> None:
+        """Take a fresh socket: an interrupted dump leaves its rest in the old one."""
+        protocol = self.socket.proto
+        self.socket.close()
+        self.socket = open_socket(protocol)
+
+    def close(self) -> None:
+        """Give the socket back."""
+        self.socket.close()

@@ -1,0 +1,149 @@
+"""The door to our nftables table: libnftables writes it and lists its structure.
+
+One libnftables context belongs to one thread, and keeps the network namespace it was made in. Text goes
+in, one statement on each line: its JSON writer is broken in 1.0.6. Nobody else's table is ever listed.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import nftables
+
+from natnetd import page
+from natnetd.errors import HostError
+from natnetd.linux import nfnl
+from natnetd.linux.netlink import NETFILTER, Asker
+from natnetd.linux.nftext import script
+from natnetd.plan import Change
+from natnetd.report import Traffic
+from natnetd.rows import TABLE, Block, Element, Table
+
+log = logging.getLogger(__name__)
+
+FLAGS = re.compile(r"^\tflags ([\w, ]+)$", re.MULTILINE)
+
+
+@dataclass(slots=True)
+class NftDoor:
+    """Looks at our table and changes it.
+
+    `spelling` maps a line as this nft lists it to the line of the page, where the two differ; `covered`
+    is the generation that the last look, and nothing but our own commits since, has brought about.
+    """
+
+    nft: Any = field(default_factory=lambda: context())
+    asker: Asker = field(default_factory=lambda: Asker(NETFILTER))
+    spelling: dict[str, str] = field(default_factory=dict)
+    covered: int = -1
+
+    def look(self) -> Table | None:
+        """See our table; None if it is not there. Raises HostError."""
+        self.covered = nfnl.generation(self.asker)
+        lines = self.listing()
+        if lines is None:
+            return None
+        blocks = {name: self.spelled(name, rows) for name, rows in page.read_blocks(lines)}
+        flags = FLAGS.search(lines)
+        elements = {e.name: e for e in self.elements(blocks)}
+        return Table(blocks, elements, flags[1] if flags else "", page.drops(tuple(lines.splitlines())))
+
+    def elements(self, blocks: Mapping[str, Block]) -> Iterator[Element]:
+        """Read the elements of every set that is as it should be; what stands in others is void."""
+        for name, block in page.PAGE.items():
+            if not name.startswith("chain ") and blocks.get(name) == block:
+                yield from nfnl.elements(self.asker, name.split()[1])
+
+    def sample(self) -> Traffic:
+        """Read the counters: of networks by element, of drops by reason. Raises HostError."""
+        lines = self.listing()
+        if lines is None:
+            return Traffic()
+        found = {e.name: e.count for s in ("tx", "rx") for e in nfnl.elements(self.asker, s) if e.count}
+        return Traffic(found, page.drops(tuple(lines.splitlines())))
+
+    def listing(self) -> str | None:
+        """List the structure, without elements; None if there is no table. Raises HostError."""
+        if not nfnl.table_there(self.asker):
+            return None
+        self.nft.set_terse_output(True)
+        code, out, problem = self.nft.cmd(f"list table {TABLE}")
+        if code and nfnl.table_there(self.asker):
+            raise HostError(f"cannot list table {TABLE}: {said(problem)}")
+        return None if code else str(out)
+
+    def spelled(self, name: str, lines: Iterable[str]) -> Block:
+        """Read a listed block in the words of the page."""
+        plain = [page.stateless(line) for line in lines]
+        return page.block(name, [self.spelling.get(line, line) for line in plain])
+
+    def apply(self, changes: Sequence[Change[Any]], /) -> list[HostError | None]:
+        """Make all changes in one transaction; if it fails, find whose network it is and do the rest."""
+        error = self.commit(script(changes))
+        if error is None:
+            if any(isinstance(change.want, Table | Block) for change in changes):
+                self.learn()
+            return [None] * len(changes)
+        names = sorted({change.network or "" for change in changes})
+        if len(names) == 1:
+            return [error] * len(changes)
+        first = frozenset(names[: len(names) // 2])
+        return self.halves(changes, first)
+
+    def halves(self, changes: Sequence[Change[Any]], first: frozenset[str]) -> list[HostError | None]:
+        """Apply the changes of some networks, then those of the others; keep the order of answers."""
+        near = [i for i, change in enumerate(changes) if (change.network or "") in first]
+        far = [i for i, change in enumerate(changes) if (change.network or "") not in first]
+        answers: dict[int, HostError | None] = {}
+        for part in (near, far):
+            answers |= dict(zip(part, self.apply([changes[i] for i in part]), strict=True))
+        return [answers[i] for i in range(len(changes))]
+
+    def commit(self, text: str) -> HostError | None:
+        """Run a script as one transaction; return why it was refused, if it was.
+
+        It comes from a memory file, since only then do libnftables' complaints carry a line number.
+        """
+        log.debug("nft:\n%s", text)
+        before = nfnl.generation(self.asker)
+        fd = os.memfd_create("natnetd.nft", os.MFD_CLOEXEC)
+        try:
+            os.write(fd, text.encode())
+            code, _out, problem = self.nft.cmd_from_file(f"/proc/self/fd/{fd}")
+        finally:
+            os.close(fd)
+        if code:
+            return HostError(f"nft: {said(problem)}")
+        if before == self.covered and nfnl.generation(self.asker) == before + 1:
+            self.covered = before + 1
+        return None
+
+    def learn(self) -> None:
+        """Note how this nft spells what was just written, so that a newer one's words are no drift."""
+        listing = self.listing()
+        for name, lines in page.read_blocks(listing or ""):
+            block = page.PAGE.get(name)
+            if block is None:
+                continue
+            wanted = (*block.header, *block.rules)
+            for have, want in zip(map(page.stateless, lines), wanted, strict=False):
+                if len(lines) == len(wanted) and have != want:
+                    self.spelling[have] = want
+
+
+def context() -> Any:
+    """Make a libnftables context, bound to this network namespace. Raises HostError."""
+    try:
+        return nftables.Nftables()
+    except OSError as error:
+        text = f"cannot load libnftables: {error}: install the package libnftables1"
+        raise HostError(text, permanent=True) from error
+
+
+def said(problem: str) -> str:
+    """Make one line of what libnftables complains of."""
+    errors = [line.partition("Error: ")[2] for line in problem.splitlines() if "Error: " in line]
+    return "; ".join(dict.fromkeys(errors)) or problem.strip() or "no reason given"

@@ -1,0 +1,105 @@
+"""Changes of our table, written as one nft script: one statement a line, in an order nft accepts."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from natnetd.page import KEY_TYPES, PAGE, reason
+from natnetd.plan import Change
+from natnetd.rows import TABLE, Block, Counter, Element, Table
+
+COUNTER = re.compile(r"\bcounter\b")
+
+
+def script(changes: Sequence[Change[Any]]) -> str:
+    """Write a batch that builds, or one that removes."""
+    lines: list[str] = []
+    blocks = [c for c in changes if isinstance(c.want or c.have, Block)]
+    elements = [c for c in changes if isinstance(c.want or c.have, Element)]
+    for change in changes:
+        if isinstance(change.want, Table):
+            lines += [f"add table {TABLE}", *written(change.want.blocks.values())]
+    lines += structure([c for c in blocks if c.want is not None])
+    lines += statements("delete", (c.have for c in elements if c.have is not None))
+    lines += statements("add", (c.want for c in elements if c.want is not None))
+    gone = [c.have.name for c in blocks if c.want is None]
+    lines += [f"flush {name_in(name)}" for name in gone if name.startswith("chain ")]
+    lines += [f"delete {name_in(name)}" for name in sorted(gone, key=lambda n: not n.startswith("chain "))]
+    lines += [f"delete table {TABLE}" for c in changes if c.want is None and isinstance(c.have, Table)]
+    return "\n".join(lines) + "\n"
+
+
+def name_in(name: str) -> str:
+    """Write "chain forward" as nft wants it in a command."""
+    kind, _, own = name.rpartition(" ")
+    return f"{kind} {TABLE} {own}"
+
+
+def structure(changes: Sequence[Change[Block]]) -> Iterator[str]:
+    """Replace what differs. A set of another type can only be made anew, while no rule asks it."""
+    missing = {c.want.name for c in changes if c.want and c.have is None}
+    stale = [c.want.name for c in changes if c.want and c.have and not c.want.name.startswith("chain ")]
+    counts = next((c.want.counts for c in changes if c.want), {})
+    wanted = {c.want.name: c.want for c in changes if c.want}
+    if stale:
+        chains = {name: Block(name, b.header, b.rules, counts) for name, b in PAGE.items() if b.name.startswith("chain ")}
+        wanted = chains | wanted
+    touched = {name for name in wanted if name.startswith("chain ")} - missing
+    yield from (f"flush {name_in(name)}" for name in sorted(touched))
+    yield from (f"delete {name_in(name)}" for name in stale)
+    for change in changes:
+        if change.want and change.have and change.want.name in touched and hook(change.have) != hook(change.want):
+            yield f"delete {name_in(change.want.name)}"
+    yield from written(wanted[name] for name in PAGE if name in wanted)
+
+
+def hook(chain: Block) -> str:
+    """A base chain's type, hook and priority: unlike its policy they cannot be changed in place."""
+    return chain.header[0].partition(";")[0] if chain.header else ""
+
+
+def written(blocks: Iterable[Block]) -> Iterator[str]:
+    """Write blocks as `nft list` would: in one table, so that chains may name each other in any order."""
+    lines = [line for block in blocks for line in written_block(block)]
+    if lines:
+        yield from (f"table {TABLE} {{", *lines, "}")
+
+
+def written_block(block: Block) -> Iterator[str]:
+    """Write one block."""
+    yield f"\t{block.name} {{"
+    yield from (f"\t\t{line}" for line in (*block.header, *seeded(block)))
+    yield "\t}"
+
+
+def seeded(chain: Block) -> Iterator[str]:
+    """Start each reason's first counter from the figure it had."""
+    left = dict(chain.counts)
+    for rule in chain.rules:
+        count = left.pop(reason(rule) or "", None)
+        yield rule if count is None else COUNTER.sub(figures(count), rule, count=1)
+
+
+def figures(count: Counter) -> str:
+    """Write a counter with its values."""
+    return f"counter packets {count.packets} bytes {count.bytes}"
+
+
+def statements(verb: str, elements: Iterable[Element]) -> Iterator[str]:
+    """Write one statement for each set; concatenated parts and names in quotes."""
+    by_set: dict[str, list[Element]] = {}
+    for element in elements:
+        by_set.setdefault(element.set, []).append(element)
+    for name, rows in by_set.items():
+        listed = ", ".join(written_element(row, bare=verb == "delete") for row in rows)
+        yield f"{verb} element {TABLE} {name} {{ {listed} }}"
+
+
+def written_element(element: Element, *, bare: bool) -> str:
+    """Write key, counter and value of an element; deleting takes the key alone."""
+    types = KEY_TYPES[element.set]
+    key = " . ".join(f'"{part}"' if t == "ifname" else part for t, part in zip(types, element.key, strict=True))
+    if bare:
+        return key
+    count = f" {figures(element.count)}" if element.count else ""
+    return f"{key}{count}" + (f" : {element.value}" if element.value else "")

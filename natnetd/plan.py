@@ -1,0 +1,128 @@
+"""Changes and how they are found: the algebra of have and want."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Generic, Protocol, TypeVar
+
+from natnetd.host import ALL, Layer, Scope, Snapshot
+from natnetd.model import Config
+from natnetd.rows import Element
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[Row]):
+    """One step from `have` to `want`; None stands for "not there". `network` None: host-wide."""
+
+    layer: Layer
+    kind: str
+    network: str | None
+    key: str
+    have: Row | None
+    want: Row | None
+
+    @property
+    def name(self) -> str:
+        """What is changed: the same over all passes, for back-off and for counting."""
+        return f"{self.kind} {self.key}"
+
+    @property
+    def sort(self) -> str:
+        """How it drifted: missing, modified or foreign."""
+        if self.have is None:
+            return "missing"
+        return "foreign" if self.want is None else "modified"
+
+    def __str__(self) -> str:
+        sign = {"missing": "+", "foreign": "-", "modified": "~"}[self.sort]
+        return f"{sign} {self.kind} {self.key}{self.details}"
+
+    @property
+    def details(self) -> str:
+        """What differs, field by field, when a thing is modified."""
+        if self.have is None or self.want is None:
+            return ""
+        pairs = [
+            (f.name, getattr(self.have, f.name), getattr(self.want, f.name))
+            for f in fields(self.want)  # type: ignore[arg-type]  # every row is a dataclass
+            if f.compare
+        ]
+        told = [f"{n} {_word(a)} → {_word(b)}" for n, a, b in pairs if a != b and not isinstance(b, tuple)]
+        return " " + ", ".join(told) if told else " (altered)"
+
+
+def _word(value: object) -> str:
+    if value is None or value == "":
+        return "none"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)
+
+
+class Kind(Protocol):
+    """One kind of thing natnetd keeps true: a module in `natnetd.kinds`, pure."""
+
+    @property
+    def NAME(self) -> str: ...  # noqa: N802  # a module's constant
+
+    @property
+    def LAYER(self) -> Layer: ...  # noqa: N802
+
+    def plan(self, config: Config, seen: Snapshot, /) -> Iterable[Change[Any]]:
+        """Say what has to change. Looks at nothing but its arguments."""
+
+
+Plan = tuple[Change[Any], ...]
+
+
+def diff(
+    layer: Layer, kind: str, network: str | None, want: Mapping[str, Row], have: Mapping[str, Row]
+) -> Iterator[Change[Row]]:
+    """Yield what turns `have` into `want`, in a stable order."""
+    for key in sorted(want.keys() | have.keys()):
+        if want.get(key) != have.get(key):
+            yield Change(layer, kind, network, key, have.get(key), want.get(key))
+
+
+def diff_elements(
+    kind: str, want: Iterable[Element], seen: Snapshot, sets: frozenset[str]
+) -> Iterator[Change[Element]]:
+    """Yield the changes of the sets a kind fills; an element's network is the first part of its key."""
+    wanted = {e.name: e for e in want}
+    there = {} if seen.table is None else seen.table.elements
+    have = {name: e for name, e in there.items() if e.set in sets}
+    for name in sorted(wanted.keys() | have.keys()):
+        if wanted.get(name) != have.get(name):
+            row = wanted.get(name) or have[name]
+            yield Change(Layer.NFT, kind, row.key[0], name, have.get(name), wanted.get(name))
+
+
+def make_plan(kinds: Sequence[Kind], config: Config, seen: Snapshot, scope: Scope = ALL) -> Plan:
+    """Build up along `kinds`, then take away backwards: deletions come last.
+
+    Narrowing both inputs only saves work; what is out of scope is left out here, exactly.
+    """
+    narrow, near = scope.narrow(config), seen.within(scope)
+    changes = [
+        change
+        for kind in kinds
+        if kind.LAYER in scope.layers
+        for change in kind.plan(narrow, near)
+        if change in scope
+    ]
+    build = [change for change in changes if change.want is not None]
+    remove = [change for change in reversed(changes) if change.want is None]
+    return (*build, *remove)
+
+
+def phases(plan: Plan) -> Iterator[tuple[Layer, bool, Plan]]:
+    """Split a plan into batches for one door each: (layer, whether it builds, changes)."""
+    batch: list[Change[Any]] = []
+    for change in plan:
+        if batch and (change.layer, change.want is None) != (batch[-1].layer, batch[-1].want is None):
+            yield batch[-1].layer, batch[-1].want is not None, tuple(batch)
+            batch = []
+        batch.append(change)
+    if batch:
+        yield batch[-1].layer, batch[-1].want is not None, tuple(batch)

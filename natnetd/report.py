@@ -1,0 +1,103 @@
+"""What a pass found and did: the one source for log, metrics and status."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from natnetd.host import ALL, Finding, Scope, Snapshot, State
+from natnetd.plan import Change
+from natnetd.rows import Counter
+
+
+ORDER = tuple(State)
+
+
+class Reason(StrEnum):
+    """Why a pass ran."""
+
+    START = "start"
+    RELOAD = "reload"
+    EVENT = "event"
+    VERIFY = "verify"
+    RETRY = "retry"
+    COMMAND = "command"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A change that was tried; `error` says why it failed."""
+
+    change: Change[Any]
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Culprit:
+    """Who caused a drift, as far as the kernel tells."""
+
+    name: str
+    pid: int | None = None
+    command: str = ""
+    unit: str = ""
+
+    def __str__(self) -> str:
+        pid = f"[{self.pid}]" if self.pid else ""
+        more = self.command or self.unit
+        return f"{self.name}{pid}" + (f" ({more})" if more else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One pass: why, what was seen, what was found, what was tried, and how long it took (seconds).
+
+    `blind` says why the look failed; then nothing was tried. `late` are changes held back by back-off.
+    """
+
+    reason: Reason
+    scope: Scope = ALL
+    seen: Snapshot = field(default_factory=Snapshot)
+    findings: tuple[Finding, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+    late: tuple[Change[Any], ...] = ()
+    culprits: tuple[Culprit, ...] = ()
+    took: float = 0.0
+    blind: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed and nothing is held back."""
+        return self.blind is None and not self.late and all(o.error is None for o in self.outcomes)
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was tried."""
+        return bool(self.outcomes)
+
+
+def states(
+    names: Iterable[str], findings: Iterable[Finding], outcomes: Iterable[Outcome], late: Iterable[Change[Any]]
+) -> dict[str, State]:
+    """Give each network the weightiest state it was found in."""
+    found = {name: State.IN_SYNC for name in names}
+
+    def at_least(name: str | None, state: State) -> None:
+        if name is not None:
+            found[name] = max(found.get(name, State.IN_SYNC), state, key=ORDER.index)
+
+    for finding in findings:
+        at_least(finding.network, finding.state)
+    for outcome in outcomes:
+        if outcome.error is not None:
+            at_least(outcome.change.network, State.FAILED)
+    for change in late:
+        at_least(change.network, State.FAILED)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Figures of one sample: elements' counters by name, drops by reason."""
+
+    elements: Mapping[str, Counter] = field(default_factory=dict)
+    drops: Mapping[str, Counter] = field(default_factory=dict)

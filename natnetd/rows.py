@@ -1,0 +1,123 @@
+"""The frozen values that are seen, compared and applied; a row's key is its identity, == is the drift test."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+GROUP = 0x6E617464
+"""Link group of the bridges natnetd made ("natd"): the kernel honours it in the message that creates
+a link, keeps it over a rename, and ports do not inherit it."""
+
+PROTO = 0x6E
+"""Address protocol (IFA_PROTO, Linux 5.18) of the addresses natnetd added: it may delete these, no others."""
+
+TABLE = "inet natnetd"
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """A count of packets and bytes."""
+
+    packets: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One interface, as the kernel tells it; `forward_delay` is in tenths of a second."""
+
+    index: int
+    name: str
+    kind: str = ""
+    up: bool = True
+    mtu: int = 1500
+    mac: str = ""
+    master: int | None = None
+    group: int = 0
+    alias: str = ""
+    stp: bool | None = None
+    forward_delay: int | None = None
+    forwarding: bool | None = None
+
+    @property
+    def ours(self) -> bool:
+        """Whether natnetd made this bridge."""
+        return self.group == GROUP and self.kind == "bridge"
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """What is kept true of a bridge; None: whatever it is. `forward_delay` is in tenths of a second."""
+
+    up: bool = True
+    group: int | None = None
+    mtu: int | None = None
+    mac: str | None = None
+    stp: bool | None = None
+    forward_delay: int | None = None
+    alias: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A guest's interface and the bridge it is plugged into."""
+
+    index: int
+    bridge: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An address with its prefix length on a link; `marked`: natnetd added it (None: whoever did)."""
+
+    link: str
+    interface: str
+    marked: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The value of a sysctl, by its dotted name with the interface's own dots kept: a path of parts."""
+
+    path: tuple[str, ...]
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One element of a set or map of our table; the first part of its key is its network's bridge."""
+
+    set: str
+    key: tuple[str, ...]
+    value: str = ""
+    count: Counter | None = field(default=None, compare=False)
+
+    @property
+    def name(self) -> str:
+        """What tells this element from all others."""
+        return f"{self.set} {' . '.join(self.key)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A set, map or chain of our table, in nft's own canonical words; `rules` are a chain's.
+
+    `counts` are the figures its drop rules start from, by reason.
+    """
+
+    name: str
+    header: tuple[str, ...]
+    rules: tuple[str, ...] = ()
+    counts: Mapping[str, Counter] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Our nftables table: its blocks by name ("chain forward"), its elements by name, flags it may have.
+
+    `drops` are packets dropped by our rules, by reason.
+    """
+
+    blocks: Mapping[str, Block] = field(default_factory=dict)
+    elements: Mapping[str, Element] = field(default_factory=dict)
+    flags: str = ""
+    drops: Mapping[str, Counter] = field(default_factory=dict, compare=False)
