@@ -1,4 +1,7 @@
-"""The desired state as frozen values: what the operator wrote, checked and complete."""
+"""The desired state as frozen values: what the operator wrote, checked and complete.
+
+What each key of the file takes and means is said once, in `natnetd.keys`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,0 +1,54 @@
+"""From what a file says to `Config`."""
+
+from natnetd import coherence
+from natnetd.draft import Draft, Values
+from natnetd.errors import Complaint
+from natnetd.grammar import Named
+from natnetd.keys import DEFAULTS, FILE, METRICS_KEY, NETWORKS
+from natnetd.model import Config, Metrics
+from natnetd.nodes import Mapping, Node, Scalar, Unusable, complaint
+from natnetd.reading import known, misplaced, read, read_section
+from natnetd.shapes import Unfit
+
+
+def assemble(root: Node, complaints: list[Complaint]) -> Config:
+    """Return what `root` says; worth nothing if there were complaints."""
+    top = {key.name: node for key, node in known(root, FILE, complaints)}
+    if isinstance(root, Mapping) and "networks" not in top:
+        complaints.append(complaint(root, "networks is missing; write networks: {} if there shall be none"))
+    shared: Values = read_section(top["defaults"], DEFAULTS, complaints) if "defaults" in top else {}
+    defaults = Draft(Scalar(root.mark, "defaults", "", plain=False), shared, shared)
+    drafts = read_networks(top["networks"], NETWORKS, shared, complaints) if "networks" in top else []
+    metrics: Values = {}
+    if "metrics" in top:
+        read(top["metrics"], METRICS_KEY.takes, complaints, metrics, "metrics")
+    complaints.extend(coherence.check(defaults, drafts))
+    networks = {draft.key.text: draft.network() for draft in drafts}
+    return Config(networks, metrics_of(metrics))
+
+
+def read_networks(node: Node, takes: Named, shared: Values, complaints: list[Complaint]) -> list[Draft]:
+    """Return every network, with the defaults laid under it."""
+    if not isinstance(node, Mapping):
+        if not isinstance(node, Unusable):
+            complaints.append(misplaced(node, takes.words))
+        return []
+    drafts = []
+    for name, child in node.values.items():
+        key = node.keys[name]
+        try:
+            takes.names.read(key)
+        except Unfit as reason:
+            complaints.append(complaint(key, str(reason)))
+        own = read_section(child, takes.section, complaints)
+        drafts.append(Draft(key, own, shared | own))
+    return drafts
+
+
+def metrics_of(values: Values) -> Metrics | None:
+    """Return where metrics are served; `None` if they are turned off."""
+    on = [found.value for found in values.get("metrics", ())]
+    listen = [found.value for found in values.get("metrics.listen", ()) if found.value]
+    if on == [False]:
+        return None
+    return Metrics(*listen[0]) if listen else Metrics()

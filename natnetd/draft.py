@@ -1,0 +1,76 @@
+"""Networks as the file says them: values with their places, before anybody judges them as a whole."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from natnetd.model import Nat, Network
+from natnetd.nodes import Node, Scalar
+
+
+class Found(NamedTuple):
+    """A value and where it stands; `None` stands for a value that was complained about."""
+
+    value: Any
+    node: Node
+
+
+Values = dict[str, list[Found]]  # by key path within the section: "mtu", "nat", "nat.uplink"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A network as the file says it: `own` by itself, `values` with the defaults laid under them."""
+
+    key: Scalar  # the bridge's name
+    own: Values
+    values: Values
+
+    def found(self, key: str) -> list[Found]:
+        """Return what stands under `key` and is usable."""
+        return [found for found in self.values.get(key, ()) if found.value is not None]
+
+    def every(self, key: str) -> tuple[Any, ...]:
+        """Return the values under `key`, without repetition."""
+        return tuple(dict.fromkeys(found.value for found in self.found(key)))
+
+    def one(self, key: str) -> Any:
+        """Return the value under `key`, or `None`."""
+        return next(iter(self.every(key)), None)
+
+    def clashes(self) -> bool:
+        """Whether `nat` and `routed` are both on, and neither is just inherited."""
+        both = self.one("nat") and self.one("routed")
+        return bool(both) and ("nat" in self.own) == ("routed" in self.own)
+
+    def translated(self) -> bool:
+        """Whether guests leave by NAT: a `routed` of the network's own wins over an inherited `nat`."""
+        return bool(self.one("nat")) and not (self.one("routed") and "nat" not in self.own)
+
+    def routed(self) -> bool:
+        """Whether guests leave untranslated: a `nat` of the network's own wins over an inherited `routed`."""
+        return bool(self.one("routed")) and not self.translated()
+
+    def network(self) -> Network:
+        """Return the network, for a draft that nobody complained about."""
+        return Network(
+            name=self.key.text,
+            addresses=self.every("addresses"),
+            description=self.one("description"),
+            mtu=self.one("mtu"),
+            mac=self.one("mac"),
+            stp=self.one("stp"),
+            forward_delay=self.one("forward_delay"),
+            nat=self.nat() if self.translated() else None,
+            routed=self.routed(),
+            # Inherited from the defaults, a network may well be told to reach itself.
+            reach=tuple(name for name in self.every("reach") if name != self.key.text),
+            inbound=self.every("inbound"),
+        )
+
+    def nat(self) -> Nat:
+        """Return how guests leave, translated."""
+        return Nat(
+            uplinks=tuple(name for name in self.every("nat.uplink") if name != "any"),
+            source=next((found.value for found in self.found("nat.source") if found.value != "masquerade"), None),
+            exempt=self.every("nat.exempt"),
+        )

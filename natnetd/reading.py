@@ -1,0 +1,107 @@
+"""From nodes to values, as the descriptions of the keys say; every misfit becomes a complaint."""
+
+import difflib
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+from natnetd.draft import Found, Values
+from natnetd.errors import Complaint
+from natnetd.grammar import Feature, Key, Many, Section, Takes
+from natnetd.nodes import Mapping, Node, Scalar, Sequence, Unusable, complaint, shown
+from natnetd.shapes import SWITCHES, Shape, Unfit
+
+
+def read(node: Node, takes: Takes, complaints: list[Complaint], into: Values, path: str) -> None:
+    """Read `node` into `into[path]` (and below), as `takes` says; what does not fit becomes a complaint."""
+    found = into.setdefault(path, [])
+    match takes:
+        case _ if isinstance(node, Unusable):
+            pass
+        case Shape():
+            found.append(read_one(node, takes, complaints))
+        case Many():
+            found.extend(read_many(node, takes, complaints))
+        case Feature(section):
+            found.append(read_feature(node, section, complaints, into, path))
+        case _:
+            raise AssertionError(takes)  # sections and names are read by whoever knows what they stand for
+
+
+def read_one(node: Node, shape: Shape, complaints: list[Complaint]) -> Found:
+    """Read a single value."""
+    if not isinstance(node, Scalar):
+        complaints.append(misplaced(node, shape.words))
+        return Found(None, node)
+    try:
+        return Found(shape.read(node), node)
+    except Unfit as reason:
+        complaints.append(complaint(node, str(reason)))
+        return Found(None, node)
+
+
+def read_many(node: Node, many: Many, complaints: list[Complaint]) -> Iterator[Found]:
+    """Read a list, or the one value that stands for a list of one."""
+    if not isinstance(node, Sequence):
+        yield read_one(node, many.shape, complaints)
+        return
+    if many.if_none and not node.items:
+        complaints.append(complaint(node, f"is an empty list; write {many.if_none}"))
+    for item in node.items:
+        if not isinstance(item, Unusable):
+            yield read_one(item, many.shape, complaints)
+
+
+def read_feature(node: Node, section: Section, complaints: list[Complaint], into: Values, path: str) -> Found:
+    """Read `true`, `false`, or a mapping, which stands for `true`."""
+    if isinstance(node, Scalar) and node.plain and node.text in SWITCHES:
+        return Found(SWITCHES[node.text], node)
+    read_section(node, section, complaints, into, f"{path}.")
+    return Found(True, node) if isinstance(node, Mapping) else Found(None, node)
+
+
+def read_section(
+    node: Node, section: Section, complaints: list[Complaint], into: Values | None = None, under: str = ""
+) -> Values:
+    """Read the keys of a mapping and return what they say; `under` stands before each key."""
+    values: Values = {} if into is None else into
+    for key, child in known(node, section, complaints):
+        read(child, key.takes, complaints, values, under + key.name)
+    return values
+
+
+def known(node: Node, section: Section, complaints: list[Complaint]) -> Iterator[tuple[Key, Node]]:
+    """Yield the keys of `section` that stand in `node`; complain of all others."""
+    if not isinstance(node, Mapping):
+        if not isinstance(node, Unusable):
+            complaints.append(misplaced(node, section.words))
+        return
+    keys = {key.name: key for key in section.keys}
+    for name, child in node.values.items():
+        if name in keys:
+            yield keys[name], child
+        else:
+            text = section.refused.get(name) or unknown(name, keys)
+            complaints.append(complaint(node.keys[name], text))
+
+
+def unknown(name: str, keys: Iterable[str]) -> str:
+    """Say that there is no such key, and which one was meant or which ones there are."""
+    known_keys = tuple(keys)
+    near = meant(name.lower().replace("-", "_"), known_keys)
+    return "is not a key of the file; " + (near or f"known here: {', '.join(known_keys)}")
+
+
+@lru_cache(maxsize=64)  # a thousand networks may misspell one name
+def meant(name: str, names: tuple[str, ...]) -> str:
+    """Return "did you mean ...?" if one of `names` is close to `name`; empty otherwise."""
+    near = difflib.get_close_matches(name[:64], names, n=1)
+    return f"did you mean {near[0]}?" if near else ""
+
+
+def misplaced(node: Node, words: str) -> Complaint:
+    """Return the complaint that `node` is of the wrong sort where `words` are due."""
+    if isinstance(node, Scalar):
+        what = "is empty" if node.empty else f"{shown(node.text)} stands alone"
+    else:
+        what = "is a list" if isinstance(node, Sequence) else "is a mapping"
+    return complaint(node, f"{what}; write {words}")
