@@ -1,13 +1,14 @@
 """What can be seen of a host and done to it: values and protocols, no I/O."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
 from natnetd.errors import HostError
 from natnetd.model import Config
-from natnetd.rows import Address, Counter, Element, Link, Table
+from natnetd.rows import Address, Counter, Link, Table
+
 
 class Layer(StrEnum):
     """Where a thing lives; one door each."""
@@ -36,9 +37,7 @@ class Scope:
 
     def __or__(self, other: "Scope") -> "Scope":
         """Cover both: never less than either, sometimes more."""
-        networks = (
-            None if self.networks is None or other.networks is None else self.networks | other.networks
-        )
+        networks = None if self.networks is None or other.networks is None else self.networks | other.networks
         return Scope(networks, self.layers | other.layers, self.host or other.host)
 
     def narrow(self, config: Config) -> Config:
@@ -83,11 +82,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A change that failed: how often in a row, why, and when (monotonic seconds) to try again."""
+    """A change that failed: how often in a row, why, when (monotonic seconds) to try again, and whose."""
 
     failures: int
     text: str
     retry_at: float
+    network: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,11 +51,15 @@ def taken(network: Network, seen: Snapshot) -> Iterator[Finding]:
         yield conflict(network, f"{link.name} is a {what}, not a bridge: rename one of the two")
         return
     if network.name in seen.default_links:
-        yield conflict(network, f"{link.name} holds the host's default route: it is an uplink, not a network of guests")
+        yield conflict(
+            network, f"{link.name} holds the host's default route: it is an uplink, not a network of guests"
+        )
     nics = [port.name for port in seen.ports(link.name) if port.kind in PHYSICAL]
     if nics:
         ports = ", ".join(sorted(nics))
-        yield conflict(network, f"{link.name} has the physical port {ports}: it leads outside, so it cannot be ours")
+        yield conflict(
+            network, f"{link.name} has the physical port {ports}: it leads outside, so it cannot be ours"
+        )
 
 
 def conflict(network: Network, text: str) -> Finding:
@@ -81,7 +85,7 @@ def uplinks(network: Network, seen: Snapshot, by_index: dict[int, Link]) -> Iter
 def source(network: Network, carried: set[str]) -> Iterator[Finding]:
     """A fixed source address that the host does not carry: answers will not find it, unless routed here."""
     if network.nat and network.nat.source and str(network.nat.source) not in carried:
-        text = f"no interface carries the source address {network.nat.source}: answers reach this host only if routed to it"
+        text = f"no interface carries the source {network.nat.source}: answers must be routed to this host"
         yield Finding(network.name, State.IN_SYNC, text)
 
 

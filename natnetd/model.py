@@ -1,6 +1,6 @@
 """The desired state as frozen values: what the operator wrote, checked and complete.
 
-What each key of the file takes and means is said once, in `natnetd.keys`.
+What each key of the file takes and means is said once, in `natnetd.file.keys`.
 """
 
 from collections.abc import Mapping

@@ -8,8 +8,8 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from importlib import resources
-from natnetd.rows import Block, Counter
 
+from natnetd.rows import Block, Counter
 
 BLOCK = re.compile(r"\t([\w ]+) (\S+) \{$")
 COMMENT = re.compile(r' comment "([^"]*)"$')
@@ -50,7 +50,7 @@ def marked(rule: str) -> str:
 def reason(rule: str) -> str | None:
     """Under which reason a rule of ours drops; None if it does not count drops."""
     comment = COMMENT.search(rule)
-    if comment is None or " counter " not in f" {rule}":
+    if comment is None or "counter" not in rule.split():
         return None
     return comment[1].rpartition(" ")[0] or None
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import groupby
 from typing import Any, Generic, Protocol, TypeVar
 
 from natnetd.host import ALL, Layer, Scope, Snapshot
@@ -64,10 +65,12 @@ class Kind(Protocol):
     """One kind of thing natnetd keeps true: a module in `natnetd.kinds`, pure."""
 
     @property
-    def NAME(self) -> str: ...  # noqa: N802  # a module's constant
+    def NAME(self) -> str:  # noqa: N802  # a module's constant
+        """What it is called in plans and metrics."""
 
     @property
-    def LAYER(self) -> Layer: ...  # noqa: N802
+    def LAYER(self) -> Layer:  # noqa: N802
+        """The door its changes go through."""
 
     def plan(self, config: Config, seen: Snapshot, /) -> Iterable[Change[Any]]:
         """Say what has to change. Looks at nothing but its arguments."""
@@ -116,13 +119,7 @@ def make_plan(kinds: Sequence[Kind], config: Config, seen: Snapshot, scope: Scop
     return (*build, *remove)
 
 
-def phases(plan: Plan) -> Iterator[tuple[Layer, bool, Plan]]:
-    """Split a plan into batches for one door each: (layer, whether it builds, changes)."""
-    batch: list[Change[Any]] = []
-    for change in plan:
-        if batch and (change.layer, change.want is None) != (batch[-1].layer, batch[-1].want is None):
-            yield batch[-1].layer, batch[-1].want is not None, tuple(batch)
-            batch = []
-        batch.append(change)
-    if batch:
-        yield batch[-1].layer, batch[-1].want is not None, tuple(batch)
+def phases(plan: Plan) -> Iterator[tuple[Layer, Plan]]:
+    """Split a plan into batches, each for one door and either building or removing."""
+    for (layer, _removes), batch in groupby(plan, lambda change: (change.layer, change.want is None)):
+        yield layer, tuple(batch)

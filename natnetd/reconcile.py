@@ -1,8 +1,8 @@
 """One pass: look, judge, plan, apply, report."""
 
 import random
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from natnetd.errors import HostError
@@ -12,6 +12,7 @@ from natnetd.kinds import KINDS
 from natnetd.model import Config
 from natnetd.plan import Change, Plan, make_plan, phases
 from natnetd.report import Outcome, Reason, Report
+from natnetd.rows import Table
 
 FIRST_RETRY = 0.1  # seconds, doubling
 LAST_RETRY = 60.0
@@ -21,7 +22,13 @@ def decide(config: Config, seen: Snapshot, scope: Scope = ALL) -> tuple[Judged, 
     """Say what stands in the way and what is to be done: pure, the same for plan, apply and the daemon."""
     judged = judge(config, seen) if sees_links(scope) else recall(config, seen.before)
     plan = make_plan(KINDS, judged.config, seen, scope)
-    return judged, tuple(c for c in plan if c.network not in judged.conflicted)
+    return judged, tuple(c for c in plan if not off_limits(c, judged))
+
+
+def off_limits(change: Change[Any], judged: Judged) -> bool:
+    """Say whether a change would touch a conflicted network, if only by taking the table from under it."""
+    removes_table = change.want is None and isinstance(change.have, Table)
+    return change.network in judged.conflicted or (removes_table and bool(judged.conflicted))
 
 
 def sees_links(scope: Scope) -> bool:
@@ -36,12 +43,12 @@ def recall(config: Config, before: Before) -> Judged:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What one pass is asked: its reason, where to look, what travels, and the time (monotonic seconds)."""
+    """What one pass is asked: its reason, where to look, what travels; `clock` tells monotonic seconds."""
 
     reason: Reason = Reason.COMMAND
     scope: Scope = ALL
-    before: Before = Before()  # noqa: RUF009  # a frozen value
-    now: float = 0.0
+    before: Before = field(default_factory=Before)
+    clock: Callable[[], float] = lambda: 0.0
     force: bool = False
 
 
@@ -51,32 +58,36 @@ def reconcile(config: Config, host: Host, asked: Pass) -> Report:
     A change that fails does not stop the others: each pass starts from a fresh look, so whatever is
     missing is planned again.
     """
+    start = asked.clock()
     try:
         seen = host.look(asked.scope, asked.before)
     except HostError as error:
         return Report(asked.reason, asked.scope, Snapshot(before=asked.before), blind=str(error))
     judged, plan = decide(config, seen.unplugged() if asked.force else seen, asked.scope)
-    todo = [c for c in plan if due(c, asked)]
-    late = tuple(c for c in plan if not due(c, asked))
-    outcomes = apply(todo, host)
+    todo = tuple(c for c in plan if due(c, asked, start))
+    late = tuple(c for c in plan if not due(c, asked, start))
+    outcomes = apply(todo, host, asked.clock, start)
     before = replace(after(asked, outcomes, late), findings=judged.findings)
-    seen = replace(seen, before=before)
-    return Report(asked.reason, asked.scope, seen, judged.findings, outcomes, late)
+    took = asked.clock() - start
+    return Report(
+        asked.reason, asked.scope, replace(seen, before=before), judged.findings, outcomes, late, took=took
+    )
 
 
-def apply(plan: Iterable[Change[Any]], host: Host) -> tuple[Outcome, ...]:
+def apply(plan: Plan, host: Host, clock: Callable[[], float], start: float) -> tuple[Outcome, ...]:
     """Make changes, batch by batch; say how each one ended."""
     outcomes: list[Outcome] = []
-    for layer, _builds, batch in phases(tuple(plan)):
+    for layer, batch in phases(plan):
         errors = host.doors[layer].apply(batch)
-        outcomes += [Outcome(c, e and str(e)) for c, e in zip(batch, errors, strict=True)]
+        took = clock() - start
+        outcomes += [Outcome(c, str(e) if e else None, took) for c, e in zip(batch, errors, strict=True)]
     return tuple(outcomes)
 
 
-def due(change: Change[Any], asked: Pass) -> bool:
+def due(change: Change[Any], asked: Pass, now: float) -> bool:
     """Say whether a change is tried now: one that failed waits, unless somebody asked for it."""
     trouble = asked.before.troubles.get(change.name)
-    return trouble is None or asked.now >= trouble.retry_at or asked.reason in (Reason.RELOAD, Reason.COMMAND)
+    return trouble is None or now >= trouble.retry_at or asked.reason in (Reason.RELOAD, Reason.COMMAND)
 
 
 def after(
@@ -86,21 +97,22 @@ def after(
     jitter: Callable[[], float] = random.random,
 ) -> Before:
     """Keep for the next pass what cannot be looked up: who failed, and until when to leave it alone."""
-    before = asked.before
-    troubles = {c.name: before.troubles[c.name] for c in late}
-    for outcome in outcomes:
-        if outcome.error is not None:
-            troubles[outcome.change.name] = again(before.troubles.get(outcome.change.name), outcome.error, asked.now, jitter)
-    out_of_sight = {name: t for name, t in before.troubles.items() if asked.scope != ALL and name not in troubles}
+    before, now = asked.before, asked.clock()
     tried = {o.change.name for o in outcomes}
-    kept: Mapping[str, Trouble] = {n: t for n, t in out_of_sight.items() if n not in tried} | troubles
+    unseen = asked.scope != ALL
+    kept = {n: t for n, t in before.troubles.items() if unseen and n not in tried}
+    kept |= {c.name: before.troubles[c.name] for c in late}
+    for outcome in outcomes:
+        name = outcome.change.name
+        if outcome.error is not None:
+            kept[name] = again(before.troubles.get(name), outcome, now, jitter)
     stuck = {name.partition(" on ")[2] or name.partition(" ")[2] for name in kept}
     ports = {bridge: ports for bridge, ports in before.ports.items() if bridge in stuck}
     return replace(before, troubles=kept, ports=ports)
 
 
-def again(last: Trouble | None, text: str, now: float, jitter: Callable[[], float]) -> Trouble:
+def again(last: Trouble | None, outcome: Outcome, now: float, jitter: Callable[[], float]) -> Trouble:
     """Back off: 0.1 s doubling to 60 s, with up to a tenth of jitter."""
     failures = 1 if last is None else last.failures + 1
     pause = min(LAST_RETRY, FIRST_RETRY * 2 ** min(failures - 1, 16)) * (1 + jitter() / 10)
-    return Trouble(failures, text, now + pause)
+    return Trouble(failures, outcome.error or "", now + pause, outcome.change.network)

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from natnetd.host import ALL, Finding, Scope, Snapshot, State
+from natnetd.host import ALL, Finding, Scope, Snapshot, State, Trouble
 from natnetd.plan import Change
 from natnetd.rows import Counter
-
 
 ORDER = tuple(State)
 
@@ -26,10 +25,11 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A change that was tried; `error` says why it failed."""
+    """A change that was tried; `error` says why it failed; `after` seconds of the pass it was done."""
 
     change: Change[Any]
     error: str | None = None
+    after: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +76,12 @@ class Report:
 
 
 def states(
-    names: Iterable[str], findings: Iterable[Finding], outcomes: Iterable[Outcome], late: Iterable[Change[Any]]
+    names: Iterable[str],
+    findings: Iterable[Finding],
+    troubles: Iterable[Trouble],
 ) -> dict[str, State]:
-    """Give each network the weightiest state it was found in."""
-    found = {name: State.IN_SYNC for name in names}
+    """Give each network the weightiest state it was found in; what fails host-wide fails for all."""
+    found = dict.fromkeys(names, State.IN_SYNC)
 
     def at_least(name: str | None, state: State) -> None:
         if name is not None:
@@ -87,11 +89,9 @@ def states(
 
     for finding in findings:
         at_least(finding.network, finding.state)
-    for outcome in outcomes:
-        if outcome.error is not None:
-            at_least(outcome.change.network, State.FAILED)
-    for change in late:
-        at_least(change.network, State.FAILED)
+    for trouble in troubles:
+        for name in tuple(found) if trouble.network is None else (trouble.network,):
+            at_least(name, State.FAILED)
     return found
 
 

@@ -1,4 +1,4 @@
-"""The frozen values that are seen, compared and applied; a row's key is its identity, == is the drift test."""
+"""Frozen values that are seen, compared and applied: a row's key is its identity, == the drift test."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from networks import Networks
 
 from natnetd.lab.netns import Namespace
 from natnetd.lab.sandbox import Sandbox, private
@@ -30,3 +31,10 @@ def world(host: Namespace) -> Iterator[World]:
     """Give the host an uplink, and somebody outside."""
     with World(host) as world:
         yield world
+
+
+@pytest.fixture
+def net(world: World) -> Iterator[Networks]:
+    """Have natnetd at hand on that host."""
+    with Networks.of(world) as networks:
+        yield networks

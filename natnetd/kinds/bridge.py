@@ -24,10 +24,8 @@ def plan(config: Config, seen: Snapshot) -> Iterable[Change[Any]]:
     """Want one bridge for each network, and no other bridge of ours."""
     for name, network in config.networks.items():
         link = seen.links.get(name)
-        if link is None or link.ours:
-            want = full(network, seen.machine)
-        else:
-            want = explicit(network)
+        ours = link is None or link.ours
+        want = full(network, seen.machine) if ours else explicit(network)
         have = {} if link is None else {name: observed(link, want)}
         yield from diff(LAYER, NAME, name, {name: want}, have)
     taken = seen.taken_bridges()

@@ -76,11 +76,11 @@ class World:
     Outside has no route to private addresses, as the internet has none.
     """
 
-    def __init__(self, host: Namespace) -> None:
+    def __init__(self, host: Namespace, uplink: Uplink = FIRST) -> None:
         self.host = host
         self.guests: dict[str, Guest] = {}
         self._open = ExitStack()
-        self.outside = self.add_uplink(FIRST)
+        self.outside = self.add_uplink(uplink)
 
     def __enter__(self) -> Self:
         return self

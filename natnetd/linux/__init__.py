@@ -47,6 +47,11 @@ class LinuxHost:
         """Read the counters of the packet path. Raises HostError."""
         return self.nft.sample()
 
+    @property
+    def generation(self) -> int:
+        """The generation of the ruleset that the last look covers."""
+        return self.nft.covered
+
     def close(self) -> None:
         """Give sockets back."""
         self.route.close()

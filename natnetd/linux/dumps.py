@@ -8,7 +8,11 @@ from natnetd.linux.netlink import Asker, attribute, attributes
 from natnetd.rows import PROTO, Address, Link
 
 RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE = 18, 22, 26
-LINK_HEAD, ADDRESS_HEAD, ROUTE_HEAD = struct.Struct("=BxHiII"), struct.Struct("=BBBBI"), struct.Struct("=BBBBBBBBI")
+LINK_HEAD, ADDRESS_HEAD, ROUTE_HEAD = (
+    struct.Struct("=BxHiII"),
+    struct.Struct("=BBBBI"),
+    struct.Struct("=BBBBBBBBI"),
+)
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 10, 18
 IFLA_IFALIAS, IFLA_AF_SPEC, IFLA_GROUP, IFLA_EXT_MASK = 20, 26, 27, 29
 SKIP_STATS = struct.pack("=I", 8)  # RTEXT_FILTER_SKIP_STATS: a fifth less to copy
@@ -67,7 +71,7 @@ def link(payload: bytes) -> Link:
 
 
 def forwarding(spec: bytes) -> bool | None:
-    """Find conf.X.forwarding in IFLA_AF_SPEC: AF_INET, IFLA_INET_CONF (1), first value (IPV4_DEVCONF_FORWARDING)."""
+    """Find conf.X.forwarding in IFLA_AF_SPEC: AF_INET, IFLA_INET_CONF (1), IPV4_DEVCONF_FORWARDING first."""
     inet = attributes(spec, 0, len(spec)).get(socket.AF_INET, b"")
     conf = attributes(inet, 0, len(inet)).get(1, b"")
     return number(conf) != 0 if conf else None

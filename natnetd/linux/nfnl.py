@@ -10,12 +10,25 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 from natnetd.errors import HostError
-from natnetd.linux.netlink import HEADER, NETFILTER, NLM_F_ACK, NLM_F_REQUEST, Asker, attribute, attributes
-from natnetd.linux.netlink import failure, messages, open_socket
+from natnetd.linux.netlink import (
+    HEADER,
+    NETFILTER,
+    NLM_F_ACK,
+    NLM_F_REQUEST,
+    Asker,
+    attribute,
+    attributes,
+    failure,
+    messages,
+    open_socket,
+)
 from natnetd.page import KEY_TYPES
 from natnetd.rows import Counter, Element
+from natnetd.wake import Notice
 
 NFT = 10 << 8  # NFNL_SUBSYS_NFTABLES
 GETTABLE, GETSETELEM, NEWGEN, GETGEN = NFT | 1, NFT | 13, NFT | 15, NFT | 16
@@ -131,7 +144,7 @@ class Lock:
     """One natnetd for each network namespace: whoever has the NFLOG group bound.
 
     The kernel releases it on death, and binding needs CAP_NET_ADMIN, so that no user can squat it. The
-    abstract Unix socket beside it only tells the pid, and only the believable one.
+    sign beside it only tells the pid.
     """
 
     def __init__(self) -> None:
@@ -157,20 +170,53 @@ class Lock:
 SIGN = b"\0natnetd"
 
 
-def announce() -> socket.socket | None:
-    """Hold up a sign with our pid; None if somebody took the name, which is no reason to stop."""
-    sign = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    try:
-        sign.bind(SIGN)
-        sign.listen(8)
-    except OSError:
-        sign.close()
-        return None
-    return sign
+class Sign:
+    """An abstract Unix socket: whoever connects is told our pid by the kernel, and nothing else.
+
+    A source of the loop, which has to let the askers go: the kernel keeps those that nobody took in, and
+    has no place for many.
+    """
+
+    def __init__(self) -> None:
+        """Hold it up. Raises OSError: somebody took the name."""
+        self.socket = socket.socket(
+            socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+        )
+        try:
+            self.socket.bind(SIGN)
+        except OSError:
+            self.socket.close()
+            raise
+        self.socket.listen(64)
+
+    def fileno(self) -> int:
+        """Readable when somebody has asked."""
+        return self.socket.fileno()
+
+    def read(self) -> Iterator[Notice]:
+        """Let the askers go; that is no news."""
+        with suppress(OSError):
+            while True:
+                self.socket.accept()[0].close()
+        yield from ()
+
+    def close(self) -> None:
+        """Take it down."""
+        self.socket.close()
+
+
+def announce() -> Sign | None:
+    """Hold up a sign; that somebody took the name is no reason to stop."""
+    with suppress(OSError):
+        return Sign()
+    return None
 
 
 def holder() -> int | None:
-    """Ask the sign for the pid of the natnetd that runs in this network namespace."""
+    """Ask the sign for the pid of the natnetd that runs in this network namespace.
+
+    Any user can hold up a sign, so only a process that has CAP_NET_ADMIN is believed.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as asking:
         asking.settimeout(1)
         try:
@@ -179,20 +225,23 @@ def holder() -> int | None:
         except OSError:
             return None
     pid: int = struct.unpack("=iii", credentials)[0]
-    return pid or None
+    return pid if pid and may(pid) else None
 
 
 def taken(error: OSError) -> HostError:
     """Say who has the lock."""
-    if error.errno != errno.EPERM or os.geteuid() != 0 and not _may():
+    if error.errno != errno.EPERM or not may(os.getpid()):
         return refused(error)
     pid = holder()
     who = f"natnetd[{pid}]" if pid else "another natnetd"
     return HostError(f"{who} keeps this host's networks", permanent=True)
 
 
-def _may() -> bool:
-    """Say whether this process has CAP_NET_ADMIN (bit 12 of CapEff, capabilities(7))."""
-    with open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123
-        line = next(line for line in status if line.startswith("CapEff"))
+def may(pid: int) -> bool:
+    """Say whether a process has CAP_NET_ADMIN (bit 12 of CapEff, capabilities(7)); anybody may ask that."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text("utf-8", "replace")
+    except OSError:
+        return False
+    line = next(line for line in status.splitlines() if line.startswith("CapEff"))
     return bool(int(line.split()[1], 16) >> 12 & 1)

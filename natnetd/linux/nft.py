@@ -27,6 +27,15 @@ log = logging.getLogger(__name__)
 FLAGS = re.compile(r"^\tflags ([\w, ]+)$", re.MULTILINE)
 
 
+def nftables_context() -> Any:
+    """Make a libnftables context, bound to this network namespace. Raises HostError."""
+    try:
+        return nftables.Nftables()
+    except OSError as error:
+        text = f"cannot load libnftables: {error}: install the package libnftables1"
+        raise HostError(text, permanent=True) from error
+
+
 @dataclass(slots=True)
 class NftDoor:
     """Looks at our table and changes it.
@@ -35,7 +44,7 @@ class NftDoor:
     is the generation that the last look, and nothing but our own commits since, has brought about.
     """
 
-    nft: Any = field(default_factory=lambda: context())
+    nft: Any = field(default_factory=nftables_context)
     asker: Asker = field(default_factory=lambda: Asker(NETFILTER))
     spelling: dict[str, str] = field(default_factory=dict)
     covered: int = -1
@@ -132,15 +141,6 @@ class NftDoor:
             for have, want in zip(map(page.stateless, lines), wanted, strict=False):
                 if len(lines) == len(wanted) and have != want:
                     self.spelling[have] = want
-
-
-def context() -> Any:
-    """Make a libnftables context, bound to this network namespace. Raises HostError."""
-    try:
-        return nftables.Nftables()
-    except OSError as error:
-        text = f"cannot load libnftables: {error}: install the package libnftables1"
-        raise HostError(text, permanent=True) from error
 
 
 def said(problem: str) -> str:

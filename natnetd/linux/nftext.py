@@ -22,7 +22,7 @@ def script(changes: Sequence[Change[Any]]) -> str:
     lines += structure([c for c in blocks if c.want is not None])
     lines += statements("delete", (c.have for c in elements if c.have is not None))
     lines += statements("add", (c.want for c in elements if c.want is not None))
-    gone = [c.have.name for c in blocks if c.want is None]
+    gone = [c.have.name for c in blocks if c.want is None and c.have]
     lines += [f"flush {name_in(name)}" for name in gone if name.startswith("chain ")]
     lines += [f"delete {name_in(name)}" for name in sorted(gone, key=lambda n: not n.startswith("chain "))]
     lines += [f"delete table {TABLE}" for c in changes if c.want is None and isinstance(c.have, Table)]
@@ -42,13 +42,22 @@ def structure(changes: Sequence[Change[Block]]) -> Iterator[str]:
     counts = next((c.want.counts for c in changes if c.want), {})
     wanted = {c.want.name: c.want for c in changes if c.want}
     if stale:
-        chains = {name: Block(name, b.header, b.rules, counts) for name, b in PAGE.items() if b.name.startswith("chain ")}
+        chains = {
+            name: Block(name, b.header, b.rules, counts)
+            for name, b in PAGE.items()
+            if b.name.startswith("chain ")
+        }
         wanted = chains | wanted
     touched = {name for name in wanted if name.startswith("chain ")} - missing
     yield from (f"flush {name_in(name)}" for name in sorted(touched))
     yield from (f"delete {name_in(name)}" for name in stale)
     for change in changes:
-        if change.want and change.have and change.want.name in touched and hook(change.have) != hook(change.want):
+        if (
+            change.want
+            and change.have
+            and change.want.name in touched
+            and hook(change.have) != hook(change.want)
+        ):
             yield f"delete {name_in(change.want.name)}"
     yield from written(wanted[name] for name in PAGE if name in wanted)
 
@@ -98,7 +107,9 @@ def statements(verb: str, elements: Iterable[Element]) -> Iterator[str]:
 def written_element(element: Element, *, bare: bool) -> str:
     """Write key, counter and value of an element; deleting takes the key alone."""
     types = KEY_TYPES[element.set]
-    key = " . ".join(f'"{part}"' if t == "ifname" else part for t, part in zip(types, element.key, strict=True))
+    key = " . ".join(
+        f'"{part}"' if t == "ifname" else part for t, part in zip(types, element.key, strict=True)
+    )
     if bare:
         return key
     count = f" {figures(element.count)}" if element.count else ""

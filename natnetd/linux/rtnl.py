@@ -16,7 +16,7 @@ from natnetd.plan import Change
 from natnetd.rows import PROTO, Address, Bridge, Port
 
 IFA_F_NODAD = 0x02
-"""Without it an IPv6 address of a bridge without carrier stays tentative, so unusable, until a guest comes."""
+"""Without it an IPv6 address of a bridge without carrier stays tentative, unusable, until a guest comes."""
 
 if "IFA_PROTO" not in (row[0] for row in ifaddrmsg.nla_map):
     # 0.7 has no row for these and drops IFA_PROTO in silence, both ways; the map is compiled at first use.
@@ -96,7 +96,7 @@ class LinkDoor:
         with told(f"change bridge {name}"):
             index = index_of(name)
             if not fresh:
-                self.set(index, {"group": want.group, "mtu": want.mtu, "address": want.mac}, have, want)
+                self.set(index, have, want)
             if want.stp != have.stp and want.stp is not None:
                 self.route.link("set", index=index, kind="bridge", br_stp_state=int(want.stp))
             if want.forward_delay != have.forward_delay and want.forward_delay is not None:
@@ -106,10 +106,11 @@ class LinkDoor:
             if want.up and not have.up:
                 self.route.link("set", index=index, state="up")
 
-    def set(self, index: int, values: dict[str, Any], have: Bridge, want: Bridge) -> None:
+    def set(self, index: int, have: Bridge, want: Bridge) -> None:
         """Set the plain attributes that differ."""
-        before = {"group": have.group, "mtu": have.mtu, "address": have.mac}
-        differ = {k: v for k, v in values.items() if v is not None and v != before[k]}
+        now = {"group": have.group, "mtu": have.mtu, "address": have.mac}
+        then = {"group": want.group, "mtu": want.mtu, "address": want.mac}
+        differ = {name: value for name, value in then.items() if value not in (None, now[name])}
         if differ:
             self.route.link("set", index=index, **differ)
 

@@ -1,14 +1,14 @@
 """From what a file says to `Config`."""
 
-from natnetd import coherence
-from natnetd.draft import Draft, Values
 from natnetd.errors import Complaint
-from natnetd.grammar import Named
-from natnetd.keys import DEFAULTS, FILE, METRICS_KEY, NETWORKS
+from natnetd.file import coherence
+from natnetd.file.draft import Draft, Values
+from natnetd.file.grammar import Named
+from natnetd.file.keys import DEFAULTS, FILE, METRICS, NETWORKS
+from natnetd.file.nodes import Mapping, Node, Scalar, Unusable, complaint
+from natnetd.file.reading import known, misplaced, read, read_section
+from natnetd.file.shapes import Unfit
 from natnetd.model import Config, Metrics
-from natnetd.nodes import Mapping, Node, Scalar, Unusable, complaint
-from natnetd.reading import known, misplaced, read, read_section
-from natnetd.shapes import Unfit
 
 
 def assemble(root: Node, complaints: list[Complaint]) -> Config:
@@ -21,7 +21,7 @@ def assemble(root: Node, complaints: list[Complaint]) -> Config:
     drafts = read_networks(top["networks"], NETWORKS, shared, complaints) if "networks" in top else []
     metrics: Values = {}
     if "metrics" in top:
-        read(top["metrics"], METRICS_KEY.takes, complaints, metrics, "metrics")
+        read(top["metrics"], METRICS, complaints, metrics, "metrics")
     complaints.extend(coherence.check(defaults, drafts))
     networks = {draft.key.text: draft.network() for draft in drafts}
     return Config(networks, metrics_of(metrics))
@@ -41,6 +41,8 @@ def read_networks(node: Node, takes: Named, shared: Values, complaints: list[Com
         except Unfit as reason:
             complaints.append(complaint(key, str(reason)))
         own = read_section(child, takes.section, complaints)
+        if not isinstance(child, Mapping):
+            own["addresses"] = []  # that there are none has been said
         drafts.append(Draft(key, own, shared | own))
     return drafts
 

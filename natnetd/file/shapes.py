@@ -8,11 +8,17 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from natnetd.nodes import Scalar, shown
+from natnetd.file.nodes import Scalar, shown
 
 NAME_BYTES = 15  # the kernel's IFNAMSIZ is 16 with the closing NUL
 ALIAS_BYTES = 255  # the kernel's IFALIASZ is 256 with the closing NUL
-RESERVED = ("all", "any", "auto", "default", "lo")  # of the kernel (conf/all, conf/default, lo) and of our file
+RESERVED = (
+    "all",
+    "any",
+    "auto",
+    "default",
+    "lo",
+)  # of the kernel (conf/all, conf/default, lo) and of our file
 NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{NAME_BYTES - 1}}}", re.ASCII)
 WHOLE = re.compile(r"(?:0|-?[1-9][0-9]{0,8})", re.ASCII)
 DURATION = re.compile(r"((?:0|[1-9][0-9]{0,7})(?:\.[0-9]{1,6})?)([smhd]?)", re.ASCII)
@@ -69,8 +75,8 @@ def read_whole(scalar: Scalar, *, low: int, high: int) -> int:
 def read_duration(scalar: Scalar, *, low: int, high: int) -> float:
     """Read seconds, or a number with s, m, h or d.
 
-    Tenths of a second are the finest that survive the kernel's clock at every HZ in use (100, 250, 300, 1000);
-    a finer value would be read back changed and look like drift for ever.
+    Tenths of a second are the finest that survive the kernel's clock at every HZ in use (100, 250, 300,
+    1000); a finer value would be read back changed and look like drift for ever.
     """
     match = DURATION.fullmatch(scalar.text)
     if not match:
@@ -102,12 +108,14 @@ def read_text(scalar: Scalar) -> str:
 def read_name(scalar: Scalar) -> str:
     """Read the name of an interface.
 
-    Stricter than the kernel (which refuses `/`, `:`, white space, `.` and `..`), so that a name is safe in nft
-    text, in /proc paths and in shell lines without a thought.
+    Stricter than the kernel (which refuses `/`, `:`, white space, `.` and `..`), so that a name is safe in
+    nft text, in /proc paths and in shell lines without a thought.
     """
     text = scalar.text
     if scalar.plain and text in SWITCHES:
-        raise Unfit(f"{text} is a switch, not the name of an interface; put it in quotes if it is meant as a name")
+        raise Unfit(
+            f"{text} is a switch, not the name of an interface; put it in quotes if it is meant as a name"
+        )
     if text in RESERVED:
         raise Unfit(f"{text} is a reserved word, not the name of an interface; write a name like vmbr1")
     if (size := len(text.encode(errors="replace"))) > NAME_BYTES:
@@ -136,7 +144,9 @@ def read_mac(scalar: Scalar) -> str:
         raise Unfit("00:00:00:00:00:00 is no address; write a unicast one like 52:54:00:12:34:56")
     first = int(text[:2], 16)
     if first & 1:
-        raise Unfit(f"{text} is a multicast address; its first pair must be even, e.g. {first ^ 1:02x}{text[2:]}")
+        raise Unfit(
+            f"{text} is a multicast address; its first pair must be even, e.g. {first ^ 1:02x}{text[2:]}"
+        )
     return text
 
 
@@ -149,7 +159,8 @@ TEXT = Shape(
 INTERFACE = Shape(
     "the name of an interface like eth0",
     read_name,
-    {"type": "string", "pattern": f"^{NAME.pattern}$", "not": {"enum": list(RESERVED)}},
+    # Without quotes, a name like 0123 is a number for other programs.
+    {"type": ["string", "number"], "pattern": f"^{NAME.pattern}$", "not": {"enum": list(RESERVED)}},
 )
 NETWORK_NAME = Shape("the name of another network of this file, like vmbr2", read_name, INTERFACE.schema)
 UPLINK = Shape(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from natnetd.shapes import Shape
+from natnetd.file.shapes import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +54,4 @@ class Key:
     examples: tuple[Any, ...] = ()  # as in JSON
     value: Any = None  # the default as in JSON, where it has one
     shared: bool = True  # may stand under `defaults`
+    required: bool = False

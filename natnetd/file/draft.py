@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from natnetd.file.nodes import Node, Scalar
 from natnetd.model import Nat, Network
-from natnetd.nodes import Node, Scalar
 
 
 class Found(NamedTuple):
@@ -71,6 +71,8 @@ class Draft:
         """Return how guests leave, translated."""
         return Nat(
             uplinks=tuple(name for name in self.every("nat.uplink") if name != "any"),
-            source=next((found.value for found in self.found("nat.source") if found.value != "masquerade"), None),
+            source=next(
+                (found.value for found in self.found("nat.source") if found.value != "masquerade"), None
+            ),
             exempt=self.every("nat.exempt"),
         )

@@ -1,14 +1,14 @@
 """From nodes to values, as the descriptions of the keys say; every misfit becomes a complaint."""
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 
-from natnetd.draft import Found, Values
 from natnetd.errors import Complaint
-from natnetd.grammar import Feature, Key, Many, Section, Takes
-from natnetd.nodes import Mapping, Node, Scalar, Sequence, Unusable, complaint, shown
-from natnetd.shapes import SWITCHES, Shape, Unfit
+from natnetd.file.draft import Found, Values
+from natnetd.file.grammar import Feature, Key, Many, Section, Takes
+from natnetd.file.nodes import Mapping, Node, Scalar, Sequence, Unusable, complaint, shown
+from natnetd.file.shapes import SWITCHES, Shape, Unfit
 
 
 def read(node: Node, takes: Takes, complaints: list[Complaint], into: Values, path: str) -> None:
@@ -42,13 +42,31 @@ def read_one(node: Node, shape: Shape, complaints: list[Complaint]) -> Found:
 def read_many(node: Node, many: Many, complaints: list[Complaint]) -> Iterator[Found]:
     """Read a list, or the one value that stands for a list of one."""
     if not isinstance(node, Sequence):
-        yield read_one(node, many.shape, complaints)
+        if isinstance(node, Scalar) and (parts := split(node, many.shape)):
+            text = f"{shown(node.text)} is a list in one text; write [{', '.join(parts)}]"
+            complaints.append(complaint(node, text))
+            yield Found(None, node)
+        else:
+            yield read_one(node, many.shape, complaints)
         return
     if many.if_none and not node.items:
         complaints.append(complaint(node, f"is an empty list; write {many.if_none}"))
     for item in node.items:
         if not isinstance(item, Unusable):
             yield read_one(item, many.shape, complaints)
+
+
+def split(node: Scalar, shape: Shape) -> list[str]:
+    """Return the values that stand in one text, with commas or spaces between; none if it is not so."""
+    parts = node.text.replace(",", " ").split()
+    if len(parts) < 2:
+        return []
+    try:
+        for part in parts:
+            shape.read(node._replace(text=part))
+    except Unfit:
+        return []
+    return parts
 
 
 def read_feature(node: Node, section: Section, complaints: list[Complaint], into: Values, path: str) -> Found:
@@ -76,32 +94,31 @@ def known(node: Node, section: Section, complaints: list[Complaint]) -> Iterator
             complaints.append(misplaced(node, section.words))
         return
     keys = {key.name: key for key in section.keys}
+    said = set(node.values)
     for name, child in node.values.items():
         if name in keys:
             yield keys[name], child
+        elif name in section.refused:
+            complaints.append(complaint(node.keys[name], section.refused[name]))
         else:
-            text = section.refused.get(name) or unknown(name, keys)
-            complaints.append(complaint(node.keys[name], text))
-
-
-def unknown(name: str, keys: Iterable[str]) -> str:
-    """Say that there is no such key, and which one was meant or which ones there are."""
-    known_keys = tuple(keys)
-    near = meant(name.lower().replace("-", "_"), known_keys)
-    return "is not a key of the file; " + (near or f"known here: {', '.join(known_keys)}")
+            near = meant(name.lower().replace("-", "_"), tuple(keys))
+            right = f"did you mean {near}?" if near else f"known here: {', '.join(keys)}"
+            complaints.append(complaint(node.keys[name], f"is not a known key; {right}"))
+            if near and near not in said:  # read on as if it were spelt right, to find what else is wrong
+                said.add(near)
+                yield keys[near], child
 
 
 @lru_cache(maxsize=64)  # a thousand networks may misspell one name
 def meant(name: str, names: tuple[str, ...]) -> str:
-    """Return "did you mean ...?" if one of `names` is close to `name`; empty otherwise."""
-    near = difflib.get_close_matches(name[:64], names, n=1)
-    return f"did you mean {near[0]}?" if near else ""
+    """Return the one of `names` that is closest to `name`; empty if none is close."""
+    return next(iter(difflib.get_close_matches(name[:64], names, n=1)), "")
 
 
 def misplaced(node: Node, words: str) -> Complaint:
     """Return the complaint that `node` is of the wrong sort where `words` are due."""
     if isinstance(node, Scalar):
-        what = "is empty" if node.empty else f"{shown(node.text)} stands alone"
+        what = "is empty" if node.empty else f"{shown(node.text)} does not fit here"
     else:
         what = "is a list" if isinstance(node, Sequence) else "is a mapping"
     return complaint(node, f"{what}; write {words}")

@@ -7,25 +7,28 @@ from ipaddress import IPv4Address
 from itertools import chain
 from typing import NamedTuple
 
-from natnetd.draft import Draft
 from natnetd.errors import Complaint
+from natnetd.file.draft import Draft
+from natnetd.file.nodes import Node, complaint
+from natnetd.file.reading import meant
 from natnetd.model import Interface
-from natnetd.nodes import Node, complaint
-from natnetd.reading import meant
 
 LEAST_MTU_OF_IPV6 = 1280  # RFC 8200 section 5
+MOST_GUESSED = 200  # networks; looking for what was meant takes their square, 0.2 s at the most here
 LEAST_DELAY_WITH_STP = 2.0  # seconds; BR_MIN_FORWARD_DELAY of the kernel
 
 
 def check(defaults: Draft, drafts: Sequence[Draft]) -> Iterator[Complaint]:
-    """Yield every complaint about the file as a whole; `defaults` are judged like a network without addresses.
+    """Yield every complaint about the file as a whole; `defaults` are judged like a network.
 
     A complaint about an inherited value is yielded once for each heir, and is the same each time.
     """
     names = tuple(draft.key.text for draft in drafts)
+    known = frozenset(names)
+    likely = names if len(names) <= MOST_GUESSED else ()
     for draft in (defaults, *drafts):
         yield from check_switches(draft)
-        yield from check_neighbours(draft, frozenset(names), names)
+        yield from check_neighbours(draft, known, likely)
     for draft in drafts:
         yield from check_addresses(draft)
     yield from check_macs(drafts)
@@ -42,14 +45,15 @@ def check_switches(draft: Draft) -> Iterator[Complaint]:
         yield complaint(later.node, "nat and routed exclude each other; write one of them")
     delay, stp = draft.found("forward_delay"), draft.found("stp")
     if stp and stp[0].value and delay and delay[0].value < LEAST_DELAY_WITH_STP:
+        text = f"stp: true takes a forward_delay of 2 to 30 seconds, not {delay[0].value:g}"
         place = delay[0] if "forward_delay" in draft.own or "stp" not in draft.own else stp[0]
-        yield complaint(place.node, "stp: true takes a forward_delay from 2 to 30 seconds; write forward_delay: 15s")
+        yield complaint(place.node, f"{text}; write forward_delay: 15s")
     uplinks = draft.found("nat.uplink")
     if len(uplinks) > 1 and (anything := [found for found in uplinks if found.value == "any"]):
         yield complaint(anything[0].node, "any includes every other uplink; write any alone, or leave it out")
 
 
-def check_neighbours(draft: Draft, known: frozenset[str], names: tuple[str, ...]) -> Iterator[Complaint]:
+def check_neighbours(draft: Draft, known: frozenset[str], likely: tuple[str, ...]) -> Iterator[Complaint]:
     """Yield names that stand on the wrong side of the line between our networks and everything else."""
     for found in draft.found("nat.uplink"):
         if found.value in known:
@@ -57,15 +61,15 @@ def check_neighbours(draft: Draft, known: frozenset[str], names: tuple[str, ...]
             yield complaint(found.node, text)
     for found in draft.found("inbound"):
         if found.value in known:
-            text = f"{found.value} is a network of this file; to let it in, write reach under networks.{found.value}"
-            yield complaint(found.node, text)
+            right = f"to let it in, write reach under networks.{found.value}"
+            yield complaint(found.node, f"{found.value} is a network of this file; {right}")
     for found in draft.found("reach"):
         if found.value == draft.key.text and "reach" in draft.own:
             yield complaint(found.node, f"{found.value} always reaches itself; name another network")
         elif found.value not in known:
-            text = f"{found.value} is not a network of this file"
-            near = meant(found.value, names)
-            yield complaint(found.node, f"{text}; {near}" if near else f"{text}; write one that is")
+            near = meant(found.value, likely)
+            right = f"did you mean {near}?" if near not in ("", draft.key.text) else "write one that is"
+            yield complaint(found.node, f"{found.value} is not a network of this file; {right}")
 
 
 def check_addresses(draft: Draft) -> Iterator[Complaint]:
@@ -73,15 +77,24 @@ def check_addresses(draft: Draft) -> Iterator[Complaint]:
     addresses = draft.found("addresses")
     out = "nat" if draft.translated() else "routed" if draft.routed() else ""
     if out and "addresses" not in draft.values:
-        text = f"addresses is missing; write e.g. addresses: 10.0.0.1/24, or {out}: false for a closed network"
+        text = (
+            f"addresses is missing; write e.g. addresses: 10.0.0.1/24, or {out}: false for a closed network"
+        )
         yield complaint(draft.key, text)
-    elif out == "nat" and addresses and all(f.value and f.value.version == 6 for f in draft.values["addresses"]):
+    elif (
+        out == "nat"
+        and addresses
+        and all(f.value and f.value.version == 6 for f in draft.values["addresses"])
+    ):
         place = draft.found("nat")[0].node if "nat" in draft.own else draft.key
-        yield complaint(place, "nat translates IPv4 only; add an IPv4 address to addresses, or write nat: false")
+        yield complaint(
+            place, "nat translates IPv4 only; add an IPv4 address to addresses, or write nat: false"
+        )
     six = next((found for found in addresses if found.value.version == 6), None)
     if six and (mtu := draft.found("mtu")) and mtu[0].value < LEAST_MTU_OF_IPV6:
         place = mtu[0].node if "mtu" in draft.own else six.node
-        yield complaint(place, "IPv6 takes an mtu of at least 1280 bytes; write mtu: 1280 or more")
+        text = f"IPv6 takes an mtu of at least {LEAST_MTU_OF_IPV6} bytes, not {mtu[0].value}"
+        yield complaint(place, f"{text}; write mtu: {LEAST_MTU_OF_IPV6} or more")
 
 
 def check_macs(drafts: Sequence[Draft]) -> Iterator[Complaint]:
@@ -107,10 +120,13 @@ def check_source(draft: Draft, subnets: "Subnets") -> Iterator[Complaint]:
             yield complaint(found.node, text)
 
 
+Order = tuple[int, int, int]
+
+
 class Claim(NamedTuple):
     """An address of a network; `order` sorts by version, first address, and the wider subnet first."""
 
-    order: tuple[int, int, int]
+    order: Order
     name: str
     address: Interface
     node: Node
@@ -147,7 +163,9 @@ class Subnets:
             twin = seen.setdefault((claim.name, claim.address), claim)
             if twin is not claim:
                 where = twin.node.mark.seen_from(claim.node.mark)
-                yield complaint(claim.node, f"{claim.address} stands here twice (first at {where}); remove one")
+                yield complaint(
+                    claim.node, f"{claim.address} stands here twice (first at {where}); remove one"
+                )
             elif widest and widest.address.version == claim.address.version and holds(widest, claim):
                 if (widest.name, widest.address.network) != (claim.name, claim.address.network):
                     yield overlap(*sorted((widest, claim), key=lambda c: c.node.mark))
@@ -156,7 +174,7 @@ class Subnets:
 
     def holding(self, address: IPv4Address) -> Claim | None:
         """Return the subnet that holds `address`."""
-        probe = (address.version, int(address), address.max_prefixlen)
+        probe: Order = (address.version, int(address), address.max_prefixlen)
         index = bisect_right(self.claims, probe, key=lambda claim: claim.order)
         claim = self.claims[index - 1] if index else None
         return claim if claim and address in claim.address.network else None

@@ -8,15 +8,17 @@ from natnetd.errors import Complaint
 LARGEST = 8 * 1024 * 1024  # bytes; 25 times a file of a thousand networks
 BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 LINE_BREAK = re.compile(r"\r\n?|\n")
-# Everything YAML allows is left in, but for the line breaks only YAML 1.1 knows: they would shift our line numbers.
+# What YAML allows, but for the line breaks that only YAML 1.1 knows: they would shift our line numbers.
 ODD = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-TAB_INDENT = re.compile(r"^ *\t[ \t]*(?=[^\s#])", re.MULTILINE)
+TAB_INDENT = re.compile(r"^ *\t", re.MULTILINE)
 
 
 def decode(raw: bytes, file: str, complaints: list[Complaint]) -> str | None:
     """Return `raw` as text; without one, a complaint says why."""
     if len(raw) > LARGEST:
-        complaints.append(Complaint(file, 1, 1, "", f"is larger than {LARGEST // 1024 // 1024} MiB; is it the right file?"))
+        complaints.append(
+            Complaint(file, 1, 1, "", f"is larger than {LARGEST // 1024 // 1024} MiB; is it the right file?")
+        )
         return None
     if name := BOMS.get(raw[:2]):
         complaints.append(Complaint(file, 1, 1, "", f"is {name}; save the file as UTF-8"))

@@ -1,0 +1,54 @@
+# Bare `make` lists the targets. As root they just work; otherwise sudo is used where it is needed.
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+PY := .venv/bin/python
+TOOLS := .venv/tools
+PYTEST := $(SUDO) $(PY) -m pytest
+
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/ready ## install what is missing and make .venv; afterwards .venv/bin/natnetd is the command
+
+.venv/ready: tools/setup pyproject.toml
+	tools/setup
+
+run: setup ## show natnetd at work in a private lab that leaves this machine's network alone
+	$(SUDO) .venv/bin/natnetd lab --config config/natnetd.yaml
+
+lab: setup ## the same, left up for exploring
+	$(SUDO) .venv/bin/natnetd lab --config config/natnetd.yaml --keep
+
+test: setup ## every test that needs no second operating system (under five minutes)
+	$(PYTEST) -n 2
+
+test-newest: setup ## the same with PyPI's newest libraries
+	tools/setup newest
+	$(SUDO) .venv-newest/bin/python -m pytest -n 2
+
+lint: $(TOOLS) ## ruff, mypy, import-linter
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+$(TOOLS): .venv/ready tools/lint.txt
+	tools/setup lint
+
+fmt: $(TOOLS) ## format, and mend what ruff can
+	.venv/bin/ruff check --fix-only .
+	.venv/bin/ruff format .
+
+mutants: setup ## break the code on purpose, line by line, and demand a red test for each
+	$(SUDO) $(PY) tools/mutants.py
+
+check: lint test mutants ## everything before a commit
+
+bench: setup ## measure, against alternatives in the same run
+	$(SUDO) $(PY) -m bench
+
+clean: ## remove the virtual environments
+	rm -rf .venv .venv-newest
+
+.PHONY: help setup run lab test test-newest lint fmt mutants check bench clean

@@ -1,0 +1,52 @@
+"""`natnetd run`: the service."""
+
+import argparse
+import gc
+import logging
+from pathlib import Path
+
+from natnetd import systemd
+from natnetd.daemon import Daemon, Surroundings
+from natnetd.linux import open_host
+from natnetd.linux.events import NftEvents, RouteEvents
+from natnetd.linux.files import FileWatch
+from natnetd.linux.nfnl import Lock
+from natnetd.state import State, runtime_directory, state_directory
+from natnetd.wake import Bell, Signals, Source, Wake
+
+log = logging.getLogger(__name__)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Take nothing."""
+
+
+def run(asked: argparse.Namespace) -> int:
+    """Lock, open our own sockets, then look: what happens meanwhile is heard."""
+    journal = systemd.start_logging(asked.log_level)
+    signals = Signals()
+    lock = Lock()
+    host = open_host()
+    routes, bell = RouteEvents(), Bell()
+    nft = NftEvents(lambda: host.generation)
+    sources: list[Source] = [signals, nft, routes, bell]
+    sources += [lock.sign] if lock.sign else []
+    try:
+        files = FileWatch(Path(asked.config))
+        sources.append(files)
+    except OSError as error:
+        log.warning("cannot watch %s, so it is only read now and then: %s", asked.config, error.strerror)
+        files = None
+    around = Surroundings(
+        host=host,
+        wake=Wake(sources),
+        events=routes,
+        bell=bell,
+        follow=files.follow if files else lambda: None,
+        runtime=runtime_directory(),
+        log_dropped=lambda: journal.dropped if journal else 0,
+    )
+    gc.freeze()
+    Daemon(Path(asked.config), around, State(state_directory())).run()
+    lock.release()
+    return 0

@@ -1,0 +1,1 @@
+"""The configuration file: from nodes with their places to a checked `Config`; `natnetd.config` reads it."""

@@ -1,0 +1,162 @@
+"""What `natnetd lab` shows: the service at work in a world of its own, and disturbed in every way."""
+
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from natnetd import config
+from natnetd.lab.echo import Echo
+from natnetd.lab.netns import Namespace
+from natnetd.lab.sandbox import private
+from natnetd.lab.service import Service
+from natnetd.lab.traffic import ping, tcp
+from natnetd.lab.wait import wait_until
+from natnetd.lab.world import FIRST, Guest, World
+from natnetd.model import Config, Network
+
+SHOWN = (
+    "natnetd_network_in_sync",
+    "natnetd_network_forwarded_packets_total",
+    "natnetd_drift_detected_total",
+    "natnetd_last_unprotected_window_seconds",
+)
+
+
+def say(text: str = "") -> None:
+    """Print at once."""
+    print(text, flush=True)
+
+
+@dataclass(slots=True)
+class Show:
+    """One performance."""
+
+    world: World
+    service: Service
+    network: Network
+    guest: Guest
+    internet: str
+
+    def introduce(self) -> None:
+        """Say what there is, and that it works."""
+        addresses = ", ".join(map(str, self.network.addresses))
+        say(f"service ready: network {self.network.name} ({addresses}) is kept true")
+        self.reach("a guest plugs itself in")
+
+    def reach(self, when: str) -> None:
+        """Let the guest reach the outside, and say how the outside saw it."""
+        wait_until(lambda: ping(self.guest.ns, self.internet), what=f"the guest's ping of {self.internet}")
+        seen = tcp(self.guest.ns, self.internet)
+        say(f"  {when}: it pings {self.internet}; over TCP the outside sees {seen}")
+
+    def disturb(self, what: str, command: list[str], *parts: str) -> None:
+        """Do harm, and wait for the repair."""
+        say(f"\nsomebody runs: {' '.join(command)}")
+        before = len(self.service.lines())
+        subprocess.run(command, check=True, capture_output=True)
+        line = self.service.wait_line("drift", *parts, after=before)
+        for told in self.service.lines()[before:]:
+            if "drift" in told:
+                say(f"  {told.removeprefix('natnetd: ')}")
+        if not line:
+            raise TimeoutError(what)
+        self.reach("afterwards")
+
+    def scrape(self, listen: str) -> None:
+        """Show a few lines of what Prometheus gets."""
+        text = wait_until(lambda: fetched(f"http://{listen}/metrics"), what="a scrape")
+        say(f"\na scrape of http://{listen}/metrics (a few of {len(text.splitlines())} lines):")
+        for line in text.splitlines():
+            if line.startswith(SHOWN) and not line.endswith(" 0.0"):
+                say(f"  {line}")
+
+
+def fetched(url: str) -> str:
+    """Get a page, or nothing yet."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  # http of this very lab
+            return str(answer.read().decode())
+    except OSError:
+        return ""
+
+
+def chosen(wanted: Config) -> Network:
+    """Choose the network to show: one with NAT and room for a guest."""
+    for network in wanted.networks.values():
+        if network.nat and any(a.version == 4 for a in network.addresses):
+            return network
+    raise ValueError("the lab shows a network with nat and an IPv4 address: the file has none")
+
+
+def perform(path: Path, *, keep: bool) -> int:
+    """Show everything and clean up; with `keep`, wait for the end of the terminal's patience."""
+    wanted = config.load(path)
+    network = chosen(wanted)
+    uplink = (network.nat.uplinks if network.nat else ()) or (FIRST.bridge,)
+    text = path.read_bytes()
+    started = time.monotonic()
+    sandbox = private()
+    with ExitStack() as stack:
+        world = stack.enter_context(World(sandbox.host, replace(FIRST, bridge=uplink[0])))
+        stack.enter_context(Echo(world.outside))
+        directory = Path("/run/natnetd-lab")
+        directory.mkdir()
+        file = directory / "natnetd.yaml"
+        file.write_bytes(text)
+        say(f"a private host with uplink {uplink[0]}, {FIRST.host[0]}; somebody outside is {FIRST.internet[0]}")
+        before = time.monotonic()
+        service = stack.enter_context(Service(sandbox.host, file, directory)).wait_ready()
+        say(f"natnetd run is READY after {time.monotonic() - before:.2f} s:")
+        for line in service.lines():
+            say(f"  {line.removeprefix('natnetd: ')}")
+        guest = plugged(world, network)
+        show = Show(world, service, network, guest, FIRST.internet[0].partition("/")[0])
+        play(show, wanted)
+        if keep:
+            explain(sandbox.host, world, service)
+            with suppress(KeyboardInterrupt):
+                signal.pause()
+    say(f"\neverything is removed; that took {time.monotonic() - started:.1f} s")
+    return 0
+
+
+def plugged(world: World, network: Network) -> Guest:
+    """Plug a guest in, at the address after the gateway's."""
+    gateway = next(a for a in network.addresses if a.version == 4)
+    address = next(ip for ip in gateway.network.hosts() if ip != gateway.ip)
+    return world.guest(
+        "guest", network.name, f"{address}/{gateway.network.prefixlen}", str(gateway.ip), kind="tap"
+    )
+
+
+def play(show: Show, wanted: Config) -> None:
+    """Disturb, in turn, everything that is kept true."""
+    bridge = show.network.name
+    address = str(show.network.addresses[0])
+    show.introduce()
+    show.disturb("flush", ["nft", "flush", "ruleset"], "nft table")
+    show.disturb("address", ["ip", "address", "del", address, "dev", bridge], "address")
+    show.disturb("forwarding", ["sysctl", "-qw", "net.ipv4.ip_forward=0"], "ip_forward")
+    show.disturb("bridge", ["ip", "link", "del", bridge], "port")
+    if wanted.metrics is not None:
+        show.scrape(f"{wanted.metrics.host}:{wanted.metrics.port}")
+
+
+def explain(host: Namespace, world: World, service: Service) -> None:
+    """Say how to look around."""
+    say("\nThe lab stays up until Ctrl-C. To look around, as root, in other terminals:")
+    places: list[tuple[str, Callable[[], list[str]]]] = [
+        ("the host", host.enter_command),
+        ("outside", world.outside.enter_command),
+    ]
+    places += [(guest.name, guest.ns.enter_command) for guest in world.guests.values()]
+    for name, command in places:
+        say(f"  {name + ':':10} {' '.join(command())}")
+    say(f"  in the host: RUNTIME_DIRECTORY={service.runtime} {sys.argv[0]} status")
+    say(f"  the log:     {service.log}")

@@ -1,0 +1,189 @@
+"""What the kernel says of itself: links, addresses, forwarding (rtnetlink) and nftables (nfnetlink)."""
+
+import ctypes
+import errno
+import os
+import socket
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+
+from natnetd.host import ALL, Layer, Scope
+from natnetd.linux.dumps import ADDRESS_HEAD, IFLA_GROUP, IFLA_IFNAME, IFLA_MASTER, LINK_HEAD, number, text
+from natnetd.linux.netlink import NETFILTER, RECEIVE, ROUTE, attributes, messages, open_socket
+from natnetd.linux.nfnl import NEWGEN
+from natnetd.report import Culprit
+from natnetd.rows import GROUP, Link
+from natnetd.wake import Notice
+
+RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_DELADDR, RTM_NEWNETCONF = 16, 17, 20, 21, 80
+LINKS, IPV4_IFADDR, IPV6_IFADDR, IPV4_NETCONF = 1, 5, 9, 24
+NFNLGRP_NFTABLES = 7
+AF_BRIDGE = 7
+NETCONF_IFINDEX, NETCONF_FORWARDING, NETCONF_ALL = 1, 2, -1
+INIT_PID_NAMESPACE = 0xEFFFFFFC
+"""Inode of the first PID namespace (PROC_PID_INIT_INO): only there are the kernel's pids also ours."""
+SO_ATTACH_FILTER = 26
+INTERFACES = Scope(None, frozenset({Layer.LINK, Layer.ADDRESS, Layer.SYSCTL}))
+
+
+def drain(sock: socket.socket) -> Iterator[bytes | None]:
+    """Read all that is queued; None for an overrun.
+
+    After ENOBUFS the queue still holds data, and nothing new is queued before it is drained completely.
+    """
+    while True:
+        try:
+            yield sock.recv(RECEIVE)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+            yield None
+
+
+class RouteEvents:
+    """Links, addresses and forwarding. Only what concerns `names`, or bridges of ours, is told."""
+
+    def __init__(self) -> None:
+        self.socket = open_socket(ROUTE, (LINKS, IPV4_IFADDR, IPV6_IFADDR, IPV4_NETCONF))
+        self.names: frozenset[str] = frozenset()
+        self.near: dict[int, str] = {}
+        self.left: dict[int, dict[int, None]] = {}
+
+    def watch(self, names: frozenset[str], links: Mapping[str, Link]) -> None:
+        """Say which interfaces matter, and what is known of them."""
+        self.names = names
+        self.near = {link.index: link.name for link in links.values() if link.name in names or link.ours}
+
+    def fileno(self) -> int:
+        """Readable when there is news."""
+        return self.socket.fileno()
+
+    def read(self) -> Iterator[Notice]:
+        """Tell the news, one notice for each message that matters."""
+        for datagram in drain(self.socket):
+            if datagram is None:
+                self.left.clear()
+                yield Notice(ALL, overrun=True)
+                continue
+            for kind, _flags, _sequence, _sender, start, end in messages(datagram):
+                yield from self.hear(kind, datagram, start, end)
+
+    def hear(self, kind: int, datagram: bytes, start: int, end: int) -> Iterator[Notice]:
+        """Understand one message."""
+        if kind in (RTM_NEWLINK, RTM_DELLINK):
+            yield from self.hear_link(kind, datagram, start, end)
+        elif kind in (RTM_NEWADDR, RTM_DELADDR):
+            index = ADDRESS_HEAD.unpack_from(datagram, start)[4]
+            if index in self.near:
+                yield Notice(Scope(frozenset({self.near[index]}), frozenset({Layer.ADDRESS}), host=False))
+        elif kind == RTM_NEWNETCONF:
+            yield from self.hear_switch(attributes(datagram, start + 4, end))
+
+    def hear_switch(self, found: dict[int, bytes]) -> Iterator[Notice]:
+        """Forwarding was switched; on is never drift. A switch for all is announced for each link too."""
+        if NETCONF_FORWARDING not in found or number(found[NETCONF_FORWARDING]):
+            return
+        index = struct.unpack("=i", found[NETCONF_IFINDEX])[0]
+        if index == NETCONF_ALL or index in self.near:
+            yield Notice(Scope(None, frozenset({Layer.SYSCTL})))
+
+    def hear_link(self, kind: int, datagram: bytes, start: int, end: int) -> Iterator[Notice]:
+        """Hear of a link: made, changed, removed, or (family AF_BRIDGE) unplugged from a bridge."""
+        family, _type, index, _flags, _change = LINK_HEAD.unpack_from(datagram, start)
+        found = attributes(datagram, start + 16, end)
+        master = number(found[IFLA_MASTER]) if IFLA_MASTER in found else None
+        if family == AF_BRIDGE:
+            if kind == RTM_DELLINK and master is not None:
+                self.left.setdefault(master, {})[index] = None
+            return
+        if master is not None and kind == RTM_NEWLINK:
+            for ports in self.left.values():
+                ports.pop(index, None)
+        name = text(found.get(IFLA_IFNAME, b""))
+        ours = IFLA_GROUP in found and number(found[IFLA_GROUP]) == GROUP
+        if name not in self.names and not ours and index not in self.near:
+            return
+        known = self.near.get(index, name)
+        if kind == RTM_NEWLINK:
+            self.near[index] = name
+            yield Notice(INTERFACES)
+            return
+        self.near.pop(index, None)
+        orphans = tuple(self.left.pop(index, ()))
+        yield Notice(INTERFACES, ports={known: orphans} if orphans else {})
+
+
+class NftEvents:
+    """Who changed the ruleset: one message for each transaction, whatever its size.
+
+    A classic BPF filter lets nothing but NEWGEN through, so this socket never overruns. Generations
+    that the last look covers are old news.
+    """
+
+    def __init__(self, covered: Callable[[], int]) -> None:
+        self.socket = open_socket(NETFILTER, (NFNLGRP_NFTABLES,))
+        self.covered = covered
+        only_newgen(self.socket)
+
+    def fileno(self) -> int:
+        """Readable when there is news."""
+        return self.socket.fileno()
+
+    def read(self) -> Iterator[Notice]:
+        """Tell who committed a generation that has not been looked at."""
+        for datagram in drain(self.socket):
+            if datagram is None:
+                yield Notice(Scope(None, frozenset({Layer.NFT})), overrun=True)
+                continue
+            for kind, _flags, _sequence, _sender, start, end in messages(datagram):
+                found = attributes(datagram, start + 4, end) if kind == NEWGEN else {}
+                if 1 in found and int.from_bytes(found[1], "big") > self.covered():
+                    yield Notice(Scope(None, frozenset({Layer.NFT})), culprit=culprit(found))
+
+
+def only_newgen(sock: socket.socket) -> None:
+    """Attach "nlmsg_type == NEWGEN, else drop" (the type is at offset 4, loaded big-endian)."""
+    swapped = socket.htons(NEWGEN)
+    code = [(0x28, 0, 0, 4), (0x15, 0, 1, swapped), (0x06, 0, 0, 0xFFFFFFFF), (0x06, 0, 0, 0)]
+    program = b"".join(struct.pack("=HBBI", *line) for line in code)
+    kept = ctypes.create_string_buffer(program, len(program))
+    sock.setsockopt(
+        socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", len(code), ctypes.addressof(kept))
+    )
+
+
+def culprit(found: dict[int, bytes]) -> Culprit:
+    """Tell who committed: the kernel gives thread id and name; /proc more, while the process lives."""
+    name = text(found.get(3, b"?"))
+    pid = int.from_bytes(found.get(2, b""), "big")
+    if not pid or os.stat("/proc/self/ns/pid").st_ino != INIT_PID_NAMESPACE:  # noqa: PTH116  # 1 us, not 5
+        return Culprit(name)
+    return Culprit(name, pid, command=command(pid), unit=unit(pid))
+
+
+def command(pid: int) -> str:
+    """Read a process's command line; empty if it is gone."""
+    return read_process(pid, "cmdline").replace("\0", " ").strip()
+
+
+def unit(pid: int) -> str:
+    """Find the systemd unit a process belongs to, by its cgroup; empty if there is none."""
+    for line in read_process(pid, "cgroup").splitlines():
+        leaf = line.rpartition("/")[2]
+        if leaf.endswith((".service", ".scope")):
+            return leaf
+    return ""
+
+
+def read_process(pid: int, name: str) -> str:
+    """Read a small file of a process, or nothing."""
+    with suppress(OSError):
+        fd = os.open(f"/proc/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(fd, 4096).decode("utf-8", "replace")
+        finally:
+            os.close(fd)
+    return ""

@@ -1,0 +1,210 @@
+"""Prometheus: what is counted from reports, and the figures of the last sample.
+
+Scrapes run in threads of their own. Each rings the loop for a fresh sample and waits a short time for
+it; rendering happens in the scrape's thread, from frozen values.
+"""
+
+import platform
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+from natnetd import __version__
+from natnetd.host import State
+from natnetd.report import Reason, Report, Traffic
+from natnetd.rows import Table
+
+BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+PATIENCE = 0.5  # seconds a scrape waits for a fresh sample
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a scrape shows that is not counted from reports."""
+
+    states: dict[str, State] = field(default_factory=dict)
+    traffic: Traffic = field(default_factory=Traffic)
+    retries: int = 0
+    generation: int = 0
+    log_dropped: int = 0
+
+
+class Metrics:
+    """All of natnetd's metrics; `record` is the loop's, `render` a scrape's."""
+
+    def __init__(self, ring: Callable[[], None] = lambda: None, nftables: str = "") -> None:
+        self.ring = ring
+        self.sample = Sample()
+        self.fresh = threading.Condition()
+        self.samples = 0
+        self.registry = CollectorRegistry(auto_describe=False)
+        ProcessCollector(registry=self.registry)
+        self.registry.register(self)
+        self.build(nftables)
+
+    def build(self, nftables: str) -> None:
+        """Declare what is counted from reports."""
+        registry = self.registry
+        about = Gauge(
+            "natnetd_build_info",
+            "Versions in use.",
+            ["version", "python", "nftables", "kernel"],
+            registry=registry,
+        )
+        about.labels(__version__, platform.python_version(), nftables, platform.release()).set(1)
+        self.config_ok = Gauge(
+            "natnetd_config_last_reload_successful",
+            "Whether the configuration file is in force.",
+            registry=registry,
+        )
+        self.config_at = Gauge(
+            "natnetd_config_last_reload_success_timestamp_seconds",
+            "When it came into force.",
+            registry=registry,
+        )
+        self.reloads = Counter(
+            "natnetd_config_reloads", "Times the file was read.", ["result"], registry=registry
+        )
+        self.drifts = Counter(
+            "natnetd_drift_detected",
+            "Things found other than they should be.",
+            ["layer", "kind", "change", "source"],
+            registry=registry,
+        )
+        self.repairs = Counter(
+            "natnetd_drift_repairs", "Repairs of drift.", ["layer", "result"], registry=registry
+        )
+        self.repair_time = Histogram(
+            "natnetd_drift_repair_duration_seconds",
+            "From the wake-up to the repair.",
+            ["layer"],
+            registry=registry,
+            buckets=BUCKETS,
+        )
+        self.passes = Counter("natnetd_reconciles", "Passes.", ["trigger", "result"], registry=registry)
+        self.pass_time = Histogram(
+            "natnetd_reconcile_duration_seconds",
+            "Duration of a pass.",
+            ["trigger"],
+            registry=registry,
+            buckets=BUCKETS,
+        )
+        self.success_at = Gauge(
+            "natnetd_reconcile_last_success_timestamp_seconds",
+            "When a pass last left nothing undone.",
+            registry=registry,
+        )
+        self.overruns = Counter(
+            "natnetd_netlink_overruns",
+            "Times the kernel's events were lost, and everything was looked at.",
+            registry=registry,
+        )
+        self.window = Gauge(
+            "natnetd_last_unprotected_window_seconds",
+            "How long the table was last found missing, from the wake-up until NAT and isolation were back.",
+            registry=registry,
+        )
+
+    def record(self, report: Report, now: float) -> None:
+        """Count a pass; `now` is in seconds since 1970."""
+        result = "ok" if report.ok else "error"
+        self.passes.labels(report.reason, result).inc()
+        self.pass_time.labels(report.reason).observe(report.took)
+        if report.ok:
+            self.success_at.set(now)
+        if report.reason in (Reason.EVENT, Reason.VERIFY):
+            self.count_drift(report)
+
+    def count_drift(self, report: Report) -> None:
+        """Count what had drifted and how its repair went."""
+        for outcome in report.outcomes:
+            change = outcome.change
+            self.drifts.labels(change.layer, change.kind, change.sort, report.reason).inc()
+            self.repairs.labels(change.layer, "error" if outcome.error else "ok").inc()
+            if isinstance(change.want, Table) and change.have is None and not outcome.error:
+                self.window.set(outcome.after)
+        for layer, after in {o.change.layer: o.after for o in report.outcomes}.items():
+            self.repair_time.labels(layer).observe(after)
+
+    def reloaded(self, *, good: bool, now: float) -> None:
+        """Count a reading of the file."""
+        self.reloads.labels("ok" if good else "error").inc()
+        self.config_ok.set(int(good))
+        if good:
+            self.config_at.set(now)
+
+    def publish(self, sample: Sample) -> None:
+        """Hand a fresh sample to whoever waits for it."""
+        with self.fresh:
+            self.sample = sample
+            self.samples += 1
+            self.fresh.notify_all()
+
+    def render(self) -> bytes:
+        """Answer a scrape: ask for a fresh sample, take the last one if none comes in time."""
+        with self.fresh:
+            seen = self.samples
+            self.ring()
+            self.fresh.wait_for(lambda: self.samples > seen, PATIENCE)
+        text: bytes = generate_latest(self.registry)
+        return text
+
+    def collect(self) -> Iterator[Any]:
+        """Yield the figures of the sample, for prometheus_client."""
+        sample = self.sample
+        yield from of_networks(sample)
+        family = CounterMetricFamily(
+            "natnetd_dropped_packets", "Packets dropped, by reason.", labels=["reason"]
+        )
+        for reason, count in sorted(sample.traffic.drops.items()):
+            family.add_metric([reason], count.packets)
+        yield family
+        yield GaugeMetricFamily(
+            "natnetd_retry_queue_changes", "Changes that failed and wait.", value=sample.retries
+        )
+        yield GaugeMetricFamily(
+            "natnetd_nft_generation", "Generation of the ruleset.", value=sample.generation
+        )
+        yield CounterMetricFamily(
+            "natnetd_log_records_dropped", "Log records the journal did not take.", value=sample.log_dropped
+        )
+
+
+def of_networks(sample: Sample) -> Iterator[Any]:
+    """Yield states and traffic of networks."""
+    states = GaugeMetricFamily("natnetd_networks", "Networks by state.", labels=["state"])
+    for state in State:
+        states.add_metric([state], sum(found is state for found in sample.states.values()))
+    yield states
+    synced = GaugeMetricFamily(
+        "natnetd_network_in_sync", "Whether a network is as the file says.", labels=["network"]
+    )
+    for name, found in sorted(sample.states.items()):
+        synced.add_metric([name], int(found is State.IN_SYNC))
+    yield synced
+    packets = CounterMetricFamily(
+        "natnetd_network_forwarded_packets",
+        "Packets forwarded for a network.",
+        labels=["network", "direction"],
+    )
+    size = CounterMetricFamily(
+        "natnetd_network_forwarded_bytes", "Bytes forwarded for a network.", labels=["network", "direction"]
+    )
+    for name, count in sorted(sample.traffic.elements.items()):
+        side, _, network = name.partition(" ")
+        labels = [network, "egress" if side == "tx" else "ingress"]
+        packets.add_metric(labels, count.packets)
+        size.add_metric(labels, count.bytes)
+    yield packets
+    yield size

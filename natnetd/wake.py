@@ -1,0 +1,151 @@
+"""Sleep until there is a reason; say the reason and where to look.
+
+An event only says where: the look at the kernel says what is true.
+"""
+
+import selectors
+import signal
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from natnetd.host import Scope
+from natnetd.report import Culprit
+
+NOTHING = Scope(frozenset(), frozenset(), host=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What one source has to say: where to look, who did it, what a deletion's burst left behind."""
+
+    scope: Scope = NOTHING
+    culprit: Culprit | None = None
+    ports: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    overrun: bool = False
+    file: bool = False
+    rung: bool = False
+    reload: bool = False
+    stop: bool = False
+
+
+class Source(Protocol):
+    """Something that can be waited for."""
+
+    def fileno(self) -> int:
+        """A descriptor that is readable when there is something to say."""
+
+    def read(self) -> Iterable[Notice]:
+        """Say it all, without blocking."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wakeup:
+    """Everything that was said since the last sleep, as one."""
+
+    scope: Scope = NOTHING
+    culprits: tuple[Culprit, ...] = ()
+    ports: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    overrun: bool = False
+    file: bool = False
+    rung: bool = False
+    reload: bool = False
+    stop: bool = False
+
+    @property
+    def look(self) -> bool:
+        """Whether the kernel said something that matters to us."""
+        return bool(self.scope.layers)
+
+    def __or__(self, notice: Notice) -> "Wakeup":
+        """Take one more notice in."""
+        known = notice.culprit is None or notice.culprit in self.culprits
+        return Wakeup(
+            self.scope | notice.scope if self.look else notice.scope,
+            self.culprits if known else (*self.culprits, notice.culprit),  # type: ignore[arg-type]
+            {**self.ports, **notice.ports},
+            self.overrun or notice.overrun,
+            self.file or notice.file,
+            self.rung or notice.rung,
+            self.reload or notice.reload,
+            self.stop or notice.stop,
+        )
+
+
+class Wake:
+    """Waits on all sources at once."""
+
+    def __init__(self, sources: Iterable[Source]) -> None:
+        self.selector = selectors.DefaultSelector()
+        for source in sources:
+            self.selector.register(source.fileno(), selectors.EVENT_READ, source)
+
+    def wait(self, timeout: float | None) -> Wakeup:
+        """Sleep for at most `timeout` seconds (None: for ever); tell what ended the sleep.
+
+        Bursts are taken whole: what is queued by now is read before the first look.
+        """
+        heard = Wakeup()
+        ready = self.selector.select(timeout)
+        while ready:
+            for key, _events in ready:
+                for notice in key.data.read():
+                    heard |= notice
+            ready = self.selector.select(0) if not heard.stop else []
+        return heard
+
+
+class Signals:
+    """SIGTERM and SIGINT stop, SIGHUP reloads."""
+
+    def __init__(self) -> None:
+        self.near, self.far = socket.socketpair()
+        for end in (self.near, self.far):
+            end.setblocking(False)
+        signal.set_wakeup_fd(self.far.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda *_: None)
+
+    def fileno(self) -> int:
+        """Readable when a signal came."""
+        return self.near.fileno()
+
+    def read(self) -> Iterator[Notice]:
+        """Tell which signals came."""
+        try:
+            caught = set(self.near.recv(4096))
+        except BlockingIOError:
+            return
+        if caught & {signal.SIGTERM, signal.SIGINT}:
+            yield Notice(stop=True)
+        if signal.SIGHUP in caught:
+            yield Notice(reload=True)
+
+
+class Bell:
+    """Rung by another thread, heard by the loop."""
+
+    def __init__(self) -> None:
+        self.near, self.far = socket.socketpair()
+        for end in (self.near, self.far):
+            end.setblocking(False)
+
+    def ring(self) -> None:
+        """Wake the loop; ringing twice is ringing once."""
+        try:
+            self.far.send(b"!")
+        except BlockingIOError:
+            return
+
+    def fileno(self) -> int:
+        """Readable when rung."""
+        return self.near.fileno()
+
+    def read(self) -> Iterator[Notice]:
+        """Tell that it rang."""
+        try:
+            self.near.recv(4096)
+        except BlockingIOError:
+            return
+        yield Notice(rung=True)

@@ -1,0 +1,218 @@
+"""A host in memory that refuses what a kernel refuses; it earns trust by passing the kernel's own tests."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from natnetd.errors import HostError
+from natnetd.host import Before, Layer, Scope, Snapshot
+from natnetd.page import PAGE
+from natnetd.plan import Change
+from natnetd.rows import Address, Block, Bridge, Counter, Element, Link, Port, Setting, Table
+
+COUNTED = ("tx", "rx")
+
+
+class RefusedError(Exception):
+    """What the fake kernel says no with."""
+
+
+def attempt(what: str, action: Callable[[], None]) -> HostError | None:
+    try:
+        action()
+    except RefusedError as error:
+        return HostError(f"cannot {what}: {error}")
+    return None
+
+
+@dataclass
+class FakeHost:
+    """Links, addresses, one table and the switch of forwarding, in dictionaries."""
+
+    links: dict[str, Link] = field(default_factory=dict)
+    addresses: dict[str, dict[str, Address]] = field(default_factory=dict)
+    table: Table | None = None
+    ip_forward: bool = False
+    default_links: frozenset[str] = frozenset()
+    writes: int = 0
+    broken: frozenset[str] = frozenset()
+
+    def look(self, scope: Scope, before: Before) -> Snapshot:
+        others = scope.layers - {Layer.NFT}
+        return Snapshot(
+            links=dict(self.links) if others else {},
+            addresses={n: tuple(rows.values()) for n, rows in self.addresses.items() if rows}
+            if others
+            else {},
+            settings=self.settings() if Layer.SYSCTL in scope.layers else {},
+            table=self.table if Layer.NFT in scope.layers else None,
+            default_links=self.default_links,
+            machine="fake",
+            before=before,
+        )
+
+    def settings(self) -> dict[str, str]:
+        found = {
+            f"net.ipv4.conf.{link.name}.forwarding": str(int(bool(link.forwarding)))
+            for link in self.links.values()
+        }
+        return found | {"net.ipv4.ip_forward": str(int(self.ip_forward))}
+
+    @property
+    def doors(self) -> dict[Layer, Any]:
+        return {
+            Layer.NFT: FakeNft(self),
+            Layer.LINK: FakeEach(self, self.change_link),
+            Layer.ADDRESS: FakeEach(self, self.change_address),
+            Layer.SYSCTL: FakeEach(self, self.change_setting),
+        }
+
+    # --- links
+
+    def add_link(self, name: str, **fields: Any) -> Link:
+        index = 1 + max((link.index for link in self.links.values()), default=0)
+        self.links[name] = Link(index, name, forwarding=self.ip_forward, **fields)
+        return self.links[name]
+
+    def change_link(self, change: Change[Any]) -> None:
+        match change:
+            case Change(want=Port(index=index, bridge=str(bridge))):
+                self.plug(index, bridge)
+            case Change(have=None, want=Bridge() as want):
+                if change.key in self.links:
+                    raise RefusedError("File exists")
+                self.add_link(change.key, kind="bridge", up=False, stp=False, forward_delay=150)
+                self.alter(change.key, want)
+            case Change(want=Bridge() as want):
+                self.alter(change.key, want)
+            case Change(want=None):
+                gone = self.links.pop(self.known(change.key).name)
+                self.addresses.pop(gone.name, None)
+                freed = {
+                    n: replace(link, master=None)
+                    for n, link in self.links.items()
+                    if link.master == gone.index
+                }
+                self.links |= freed
+
+    def known(self, name: str) -> Link:
+        if name not in self.links:
+            raise RefusedError("no interface with this name")
+        return self.links[name]
+
+    def plug(self, index: int, bridge: str) -> None:
+        master = self.known(bridge)
+        for name, link in self.links.items():
+            if link.index == index:
+                self.links[name] = replace(link, master=master.index)
+                return
+        raise RefusedError("No such device")
+
+    def alter(self, name: str, want: Bridge) -> None:
+        told = {f: getattr(want, f) for f in ("up", "group", "mtu", "mac", "stp", "forward_delay", "alias")}
+        self.links[name] = replace(self.known(name), **{k: v for k, v in told.items() if v is not None})
+
+    # --- addresses and settings
+
+    def change_address(self, change: Change[Address]) -> None:
+        row = change.want or change.have
+        assert row is not None
+        self.known(row.link)
+        there = self.addresses.setdefault(row.link, {})
+        if change.want is None:
+            if there.pop(row.interface, None) is None:
+                raise RefusedError("Cannot assign requested address")
+        elif change.have is None and row.interface in there:
+            raise RefusedError("File exists")
+        else:
+            there[row.interface] = Address(row.link, row.interface, marked=True)
+
+    def change_setting(self, change: Change[Setting]) -> None:
+        assert change.want is not None
+        on = change.want.value == "1"
+        if change.want.path[-1] == "ip_forward":
+            if on != self.ip_forward:
+                self.links = {n: replace(link, forwarding=on) for n, link in self.links.items()}
+            self.ip_forward = on
+        else:
+            name = change.want.path[-2]
+            self.links[name] = replace(self.known(name), forwarding=on)
+
+
+@dataclass
+class FakeEach:
+    """Makes changes one by one."""
+
+    host: FakeHost
+    make: Callable[[Change[Any]], None]
+
+    def apply(self, changes: Sequence[Change[Any]], /) -> list[HostError | None]:
+        self.host.writes += len(changes)
+        return [
+            HostError("cannot: broken")
+            if c.network in self.host.broken
+            else attempt(str(c), lambda c=c: self.make(c))  # type: ignore[misc]
+            for c in changes
+        ]
+
+
+@dataclass
+class FakeNft:
+    """One transaction for all; if it fails, one for each network."""
+
+    host: FakeHost
+
+    def apply(self, changes: Sequence[Change[Any]], /) -> list[HostError | None]:
+        self.host.writes += 1
+        error = attempt("nft", lambda: self.commit(changes))
+        if error is None or len({c.network for c in changes}) == 1:
+            return [error] * len(changes)
+        return [attempt("nft", lambda c=c: self.commit([c])) for c in changes]  # type: ignore[misc]
+
+    def commit(self, changes: Sequence[Change[Any]]) -> None:
+        table = self.host.table
+        for change in changes:
+            if change.network in self.host.broken:
+                raise RefusedError("broken")
+            table = self.changed(table, change)
+        self.host.table = table
+
+    def changed(self, table: Table | None, change: Change[Any]) -> Table | None:
+        match change:
+            case Change(want=Table() as want):
+                return Table(want.blocks, {}) if table is None else replace(table, flags=want.flags)
+            case Change(have=Table(), want=None):
+                return None
+        if table is None:
+            raise RefusedError("No such file or directory")
+        blocks, elements = dict(table.blocks), dict(table.elements)
+        match change:
+            case Change(want=Block() as want):
+                blocks[want.name] = want
+            case Change(have=Block() as have, want=None):
+                del blocks[have.name]
+            case Change(have=None, want=Element() as want):
+                self.add(blocks, elements, want)
+            case Change(have=Element() as have, want=None):
+                self.take(elements, have)
+            case Change(have=Element() as have, want=Element() as want):
+                self.take(elements, have)
+                self.add(blocks, elements, want)
+        return replace(table, blocks=blocks, elements=elements)
+
+    def take(self, elements: dict[str, Element], gone: Element) -> None:
+        if elements.pop(gone.name, None) is None:
+            raise RefusedError("No such file or directory")
+
+    def add(self, blocks: dict[str, Block], elements: dict[str, Element], new: Element) -> None:
+        if not {f"set {new.set}", f"map {new.set}"} & blocks.keys():
+            raise RefusedError("No such file or directory")
+        there = elements.get(new.name)
+        if there is not None and there != new:
+            raise RefusedError("File exists")
+        if there is None:
+            count = (new.count or Counter()) if new.set in COUNTED else None
+            elements[new.name] = replace(new, count=count)
+
+
+WHOLE = Table(PAGE)

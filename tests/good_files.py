@@ -1,0 +1,246 @@
+"""Files that are right, and what they mean."""
+
+from ipaddress import IPv4Address, IPv4Network, ip_interface
+
+from natnetd.model import Config, Interface, Metrics, Nat, Network
+
+DEFAULT = Metrics()
+
+
+def addresses(*texts: str) -> tuple[Interface, ...]:
+    return tuple(ip_interface(text) for text in texts)
+
+
+def config(*networks: Network, metrics: Metrics | None = DEFAULT) -> Config:
+    return Config({network.name: network for network in networks}, metrics)
+
+
+LAB = addresses("10.0.0.1/24")
+
+GOOD: dict[str, tuple[str, Config]] = {
+    "no networks": ("networks: {}", config()),
+    "the how-to": (
+        """\
+networks:
+  vmbr1:
+    description: Internal network
+    addresses: 10.0.0.1/16
+    nat: {uplink: vmbr0}
+""",
+        config(
+            Network("vmbr1", addresses("10.0.0.1/16"), description="Internal network", nat=Nat(("vmbr0",))),
+        ),
+    ),
+    "the design's example": (
+        """\
+defaults:
+  nat: {uplink: vmbr0}
+networks:
+  vmbr1:
+    description: Internal network
+    addresses: 10.0.0.1/16
+  vmbr2:
+    description: Lab, leaves by a fixed address
+    addresses: [10.20.0.1/24, 10.20.1.1/24]
+    nat: {source: 192.0.2.10}
+    reach: vmbr1
+  vault:
+    addresses: 10.30.0.1/24
+    nat: false
+""",
+        config(
+            Network("vmbr1", addresses("10.0.0.1/16"), description="Internal network", nat=Nat(("vmbr0",))),
+            Network(
+                "vmbr2",
+                addresses("10.20.0.1/24", "10.20.1.1/24"),
+                description="Lab, leaves by a fixed address",
+                nat=Nat(("vmbr0",), IPv4Address("192.0.2.10")),
+                reach=("vmbr1",),
+            ),
+            Network("vault", addresses("10.30.0.1/24")),
+        ),
+    ),
+    "every key": (
+        """\
+networks:
+  vmbr1:
+    description: "Ünïted: the lab"
+    addresses: [10.0.0.1/24, 'fd00:0:0::1/64']
+    mtu: 9000
+    mac: 52-54-00-12-34-AB
+    stp: true
+    forward_delay: 2.5
+    nat:
+      uplink: [vmbr0, wg0]
+      source: 192.0.2.10
+      exempt: [192.168.50.0/24, 172.16.0.0/12]
+    routed: false
+    reach: [vmbr2]
+    inbound: [wg0]
+  vmbr2: {}
+metrics: {listen: "[::1]:9100"}
+""",
+        config(
+            Network(
+                "vmbr1",
+                addresses("10.0.0.1/24", "fd00::1/64"),
+                description="Ünïted: the lab",
+                mtu=9000,
+                mac="52:54:00:12:34:ab",
+                stp=True,
+                forward_delay=2.5,
+                nat=Nat(
+                    ("vmbr0", "wg0"),
+                    IPv4Address("192.0.2.10"),
+                    (IPv4Network("192.168.50.0/24"), IPv4Network("172.16.0.0/12")),
+                ),
+                reach=("vmbr2",),
+                inbound=("wg0",),
+            ),
+            Network("vmbr2"),
+            metrics=Metrics("::1", 9100),
+        ),
+    ),
+    "nat: true is any uplink": (
+        "networks: {a: {addresses: 10.0.0.1/24, nat: true}}",
+        config(Network("a", LAB, nat=Nat())),
+    ),
+    "nat: {} is the same": (
+        "networks: {a: {addresses: 10.0.0.1/24, nat: {}}}",
+        config(Network("a", LAB, nat=Nat())),
+    ),
+    "defaults can be written out": (
+        "networks: {a: {addresses: 10.0.0.1/24, stp: false, forward_delay: 0, reach: [], inbound: [],"
+        " nat: {uplink: any, source: masquerade, exempt: []}}}",
+        config(Network("a", LAB, stp=False, forward_delay=0.0, nat=Nat())),
+    ),
+    "nat: true keeps what the defaults say under nat": (
+        "{defaults: {nat: {uplink: vmbr0}}, networks: {a: {addresses: 10.0.0.1/24, nat: true}}}",
+        config(Network("a", LAB, nat=Nat(("vmbr0",)))),
+    ),
+    "a network's own word wins, a list as a whole": (
+        "{defaults: {mtu: 9000, inbound: [wg0, wg1], nat: {uplink: [a0, a1], source: 192.0.2.1}},"
+        " networks: {a: {addresses: 10.0.0.1/24, mtu: 1500, inbound: wg2,"
+        " nat: {uplink: any, source: masquerade}}}}",
+        config(Network("a", LAB, mtu=1500, inbound=("wg2",), nat=Nat())),
+    ),
+    "routed wins over an inherited nat": (
+        "{defaults: {nat: true}, networks: {a: {addresses: 10.0.0.1/24, routed: true}}}",
+        config(Network("a", LAB, routed=True)),
+    ),
+    "nat wins over an inherited routed": (
+        "{defaults: {routed: true}, networks: {a: {addresses: 10.0.0.1/24, nat: true}}}",
+        config(Network("a", LAB, nat=Nat())),
+    ),
+    "routed, with nat turned off by name": (
+        "networks: {a: {addresses: 10.0.0.1/24, nat: false, routed: true}}",
+        config(Network("a", LAB, routed=True)),
+    ),
+    "routed: false leaves an inherited nat alone": (
+        "{defaults: {nat: true}, networks: {a: {addresses: 10.0.0.1/24, routed: false}}}",
+        config(Network("a", LAB, nat=Nat())),
+    ),
+    "an inherited reach does not hold for the network it names": (
+        "{defaults: {reach: a}, networks: {a: {}, b: {}}}",
+        config(Network("a"), Network("b", reach=("a",))),
+    ),
+    "names are text, whatever they look like": (
+        "networks: {1e3: {}, 010: {}, true: {}, null: {}, no: {reach: [010, 1e3, 'true', no-one]}, 0x1F: {},"
+        " 52: {}, 1.5: {inbound: 0123}, no-one: {}, a.b-c_d: {}, averyshort15byt: {}}",
+        config(
+            *map(Network, ["1e3", "010", "true", "null"]),
+            Network("no", reach=("010", "1e3", "true", "no-one")),
+            *map(Network, ["0x1F", "52"]),
+            Network("1.5", inbound=("0123",)),
+            *map(Network, ["no-one", "a.b-c_d", "averyshort15byt"]),
+        ),
+    ),
+    "a MAC address is no number": (
+        "networks: {a: {mac: 52:54:00:12:34:56}, b: {mac: 02:00:00:00:00:01}}",
+        config(Network("a", mac="52:54:00:12:34:56"), Network("b", mac="02:00:00:00:00:01")),
+    ),
+    "a description is text, also a number or a folded one": (
+        "networks:\n  a: {description: 2024}\n  b: {description: no}\n"
+        "  c:\n    description: >-\n      two\n      lines\n",
+        config(
+            Network("a", description="2024"),
+            Network("b", description="no"),
+            Network("c", description="two lines"),
+        ),
+    ),
+    "a description of 255 bytes": (
+        f"networks: {{a: {{description: {'ä' * 127}x}}}}",
+        config(Network("a", description="ä" * 127 + "x")),
+    ),
+    "durations": (
+        "networks: {a: {forward_delay: 15}, b: {forward_delay: 15s}, c: {forward_delay: 0.1},"
+        " d: {forward_delay: 0.5m}, e: {stp: true, forward_delay: 30}, f: {forward_delay: '2'}}",
+        config(
+            *(
+                Network(name, forward_delay=delay)
+                for name, delay in [("a", 15.0), ("b", 15.0), ("c", 0.1), ("d", 30.0)]
+            ),
+            Network("e", stp=True, forward_delay=30.0),
+            Network("f", forward_delay=2.0),
+        ),
+    ),
+    "the limits of an MTU": (
+        "networks: {a: {mtu: 576}, b: {mtu: 65535}, c: {mtu: 1280, addresses: 'fd00::1/64'}}",
+        config(
+            Network("a", mtu=576), Network("b", mtu=65535), Network("c", addresses("fd00::1/64"), mtu=1280)
+        ),
+    ),
+    "two addresses of one subnet": (
+        "networks: {a: {addresses: [10.0.0.1/24, 10.0.0.2/24]}}",
+        config(Network("a", addresses("10.0.0.1/24", "10.0.0.2/24"))),
+    ),
+    "subnets side by side": (
+        "networks: {a: {addresses: 10.0.0.1/25}, b: {addresses: [10.0.0.129/25, 10.0.1.1/24, 'fd00::1/64']},"
+        " c: {addresses: 'fd00:0:0:1::1/64'}}",
+        config(
+            Network("a", addresses("10.0.0.1/25")),
+            Network("b", addresses("10.0.0.129/25", "10.0.1.1/24", "fd00::1/64")),
+            Network("c", addresses("fd00:0:0:1::1/64")),
+        ),
+    ),
+    "the smallest and the largest subnets": (
+        "networks: {a: {addresses: [10.0.0.0/31, 'fd00::/127']}, b: {addresses: [11.0.0.1/8, '2001::1/8']}}",
+        config(
+            Network("a", addresses("10.0.0.0/31", "fd00::/127")),
+            Network("b", addresses("11.0.0.1/8", "2001::1/8")),
+        ),
+    ),
+    "a source that several share": (
+        "{defaults: {nat: {source: 192.0.2.1}},"
+        " networks: {a: {addresses: 10.0.0.1/24}, b: {addresses: 10.0.1.1/24}}}",
+        config(
+            Network("a", LAB, nat=Nat(source=IPv4Address("192.0.2.1"))),
+            Network("b", addresses("10.0.1.1/24"), nat=Nat(source=IPv4Address("192.0.2.1"))),
+        ),
+    ),
+    "repetitions are dropped": (
+        "networks: {a: {addresses: 10.0.0.1/24, inbound: [w, w], reach: [b, b],"
+        " nat: {uplink: [u, u], exempt: [10.9.0.0/16, 10.9.0.0/16]}}, b: {}}",
+        config(
+            Network(
+                "a", LAB, nat=Nat(("u",), None, (IPv4Network("10.9.0.0/16"),)), reach=("b",), inbound=("w",)
+            ),
+            Network("b"),
+        ),
+    ),
+    "no metrics": ("{networks: {}, metrics: false}", config(metrics=None)),
+    "metrics: true": ("{networks: {}, metrics: true}", config()),
+    "metrics: {}": ("{networks: {}, metrics: {}}", config()),
+    "metrics by port": ("{networks: {}, metrics: {listen: 9100}}", config(metrics=Metrics(port=9100))),
+    "metrics for all": (
+        "{networks: {}, metrics: {listen: 0.0.0.0:9787}}",
+        config(metrics=Metrics("0.0.0.0")),
+    ),
+    "metrics for all, IPv6 too": (
+        "{networks: {}, metrics: {listen: '[0::0]:9787'}}",
+        config(metrics=Metrics("::")),
+    ),
+    "a document's start and end, and comments": ("# one\n---\nnetworks: {} # two\n...\n", config()),
+    "lines that end as on Windows": ("networks:\r\n  a: {mtu: 1500}\r\n", config(Network("a", mtu=1500))),
+    "a tab in a comment": ("networks: {} # a\ttab\n", config()),
+}

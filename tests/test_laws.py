@@ -1,0 +1,231 @@
+"""Laws that hold for every configuration and every state of a host."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import replace
+from ipaddress import ip_address, ip_interface, ip_network
+
+from fake import FakeHost
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from natnetd.host import ALL, Before, Layer, Scope
+from natnetd.judge import judge
+from natnetd.kinds import KINDS
+from natnetd.model import Config, Nat, Network
+from natnetd.page import PAGE
+from natnetd.plan import make_plan, phases
+from natnetd.reconcile import Pass, decide, reconcile
+from natnetd.rows import GROUP, Address, Block, Counter, Element, Table
+
+NAMES = ("vmbr1", "vmbr2", "vault", "lab")
+UPLINKS = ("vmbr0", "eno1", "wg0")
+SETS1 = ("nets", "routed", "closed", "anyup", "exempting", "tx", "rx")
+SETS2 = ("pairs", "inbound", "exits")
+
+
+@st.composite
+def networks(draw: st.DrawFn, name: str) -> Network:
+    number = NAMES.index(name)
+    addresses = draw(
+        st.sets(
+            st.sampled_from([f"10.{number}.0.1/24", f"10.{number}.0.2/24", f"fd0{number}::1/64"]), min_size=1
+        )
+    )
+    nat = draw(
+        st.none()
+        | st.builds(
+            Nat,
+            st.sets(st.sampled_from(UPLINKS)).map(lambda u: tuple(sorted(u))),
+            st.none() | st.just(ip_address("192.0.2.10")),
+            st.sets(st.sampled_from(["192.168.0.0/16", "192.168.5.0/24", "172.16.0.0/12"])).map(
+                lambda p: tuple(ip_network(x) for x in sorted(p))
+            ),
+        )
+    )
+    others = [n for n in NAMES if n != name]
+    return Network(
+        name,
+        tuple(ip_interface(a) for a in sorted(addresses)),
+        description=draw(st.none() | st.just("") | st.just("Internal network")),
+        mtu=draw(st.none() | st.sampled_from([1400, 9000])),
+        mac=draw(st.none() | st.just(f"02:00:00:00:00:0{number}")),
+        stp=draw(st.none() | st.booleans()),
+        forward_delay=draw(st.none() | st.sampled_from([2.0, 15.0])),
+        nat=nat,
+        routed=nat is None and draw(st.booleans()),
+        reach=tuple(sorted(draw(st.sets(st.sampled_from(others))))),
+        inbound=tuple(sorted(draw(st.sets(st.sampled_from(["wg0", "eno1"]))))),
+    )
+
+
+@st.composite
+def configs(draw: st.DrawFn) -> Config:
+    names = draw(st.sets(st.sampled_from(NAMES)))
+    return Config({name: draw(networks(name)) for name in sorted(names)})
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> Table | None:
+    if draw(st.booleans()):
+        return None
+    blocks = dict(PAGE)
+    for name in draw(st.sets(st.sampled_from(sorted(PAGE)), max_size=3)):
+        del blocks[name]
+    for name in draw(
+        st.sets(st.sampled_from(sorted(n for n in blocks if n.startswith("chain "))), max_size=2)
+    ):
+        blocks[name] = replace(blocks[name], rules=("accept",))
+    if draw(st.booleans()):
+        blocks["chain evil"] = Block("chain evil", (), ("drop",))
+    name = st.sampled_from([*NAMES, "gone"])
+    plain = st.builds(
+        lambda s, n: Element(s, (n,), count=Counter(3, 4) if s in ("tx", "rx") else None),
+        st.sampled_from(SETS1),
+        name,
+    )
+    double = st.builds(
+        lambda s, n, m: Element(s, (n, m)), st.sampled_from(SETS2), name, st.sampled_from([*NAMES, *UPLINKS])
+    )
+    mapped = st.builds(
+        lambda n, v: Element("snat4", (n,), v), name, st.sampled_from(["192.0.2.10", "192.0.2.11"])
+    )
+    drawn = draw(st.lists(plain | double | mapped, max_size=12))
+    elements = {e.name: e for e in drawn if {f"set {e.set}", f"map {e.set}"} & blocks.keys()}
+    return Table(blocks, elements, draw(st.sampled_from(["", "dormant"])))
+
+
+@st.composite
+def hosts(draw: st.DrawFn) -> FakeHost:
+    host = FakeHost(ip_forward=draw(st.booleans()), table=draw(tables()))
+    for name in draw(st.sets(st.sampled_from([*NAMES, "old", "docker0", *UPLINKS]))):
+        ours = draw(st.booleans()) and name not in ("docker0", *UPLINKS)
+        kind = draw(st.sampled_from(["bridge", "bridge", "veth"]))
+        host.add_link(
+            name,
+            kind=kind,
+            up=draw(st.booleans()),
+            mtu=draw(st.sampled_from([1500, 1400])),
+            mac=draw(st.sampled_from(["02:00:00:00:00:01", "aa:00:00:00:00:01"])),
+            group=GROUP if ours and kind == "bridge" else 0,
+            alias=draw(st.sampled_from(["", "x"])),
+            stp=draw(st.booleans()),
+            forward_delay=draw(st.sampled_from([0, 150])),
+        )
+        host.links[name] = replace(host.links[name], forwarding=draw(st.booleans()))
+        cidrs = draw(
+            st.sets(st.sampled_from([f"10.{i}.0.1/24" for i in range(4)] + ["192.0.2.10/32", "fd01::1/64"]))
+        )
+        host.addresses[name] = {c: Address(name, c, draw(st.booleans())) for c in sorted(cidrs)}
+    bridges = [link for link in host.links.values() if link.kind == "bridge"]
+    for i in range(draw(st.integers(0, 3))):
+        host.add_link(f"tap{i}", kind=draw(st.sampled_from(["tun", "veth", ""])))
+        if bridges and draw(st.booleans()):
+            name = f"tap{i}"
+            host.links[name] = replace(host.links[name], master=draw(st.sampled_from(bridges)).index)
+    host.default_links = frozenset(draw(st.sets(st.sampled_from((*UPLINKS, "vmbr1")), max_size=1)))
+    return host
+
+
+def rest(config: Config, host: FakeHost) -> tuple[object, ...]:
+    return decide(config, host.look(ALL, Before()))[1]
+
+
+@given(configs(), hosts())
+@settings(max_examples=200, deadline=None)
+def test_one_pass_converges_from_any_state(config: Config, host: FakeHost) -> None:
+    report = reconcile(config, host, Pass())
+    assert [o.error for o in report.outcomes if o.error] == []
+    assert rest(config, host) == ()
+
+
+@given(configs(), hosts())
+@settings(max_examples=100, deadline=None)
+def test_the_second_pass_writes_nothing(config: Config, host: FakeHost) -> None:
+    reconcile(config, host, Pass())
+    host.writes = 0
+    assert reconcile(config, host, Pass()).outcomes == ()
+    assert host.writes == 0
+
+
+def strangers(host: FakeHost, config: Config) -> Mapping[str, object]:
+    """Everything that is neither ours, nor of a network, nor on the closed list of what we touch."""
+    mine = {n for n, link in host.links.items() if link.ours} | set(config.networks)
+    links = {n: replace(link, forwarding=None) for n, link in host.links.items() if n not in mine}
+    addresses = {
+        n: {a for a, row in rows.items() if not row.marked}
+        for n, rows in host.addresses.items()
+        if n not in mine
+    }
+    return {"links": links, "addresses": {n: rows for n, rows in addresses.items() if rows}}
+
+
+@given(configs(), hosts())
+@settings(max_examples=200, deadline=None)
+def test_strangers_survive(config: Config, host: FakeHost) -> None:
+    before = deepcopy(strangers(host, config))
+    reconcile(config, host, Pass())
+    assert strangers(host, config) == before
+
+
+@given(configs(), hosts())
+@settings(max_examples=100, deadline=None)
+def test_conflicted_networks_are_left_exactly_as_they_are(config: Config, host: FakeHost) -> None:
+    conflicted = judge(config, host.look(ALL, Before())).conflicted
+    before = {
+        n: (replace(host.links[n], forwarding=None), dict(host.addresses.get(n, {}))) for n in conflicted
+    }
+    reconcile(config, host, Pass())
+    after = {
+        n: (replace(host.links[n], forwarding=None), dict(host.addresses.get(n, {}))) for n in conflicted
+    }
+    assert after == before
+
+
+@given(
+    configs(),
+    hosts(),
+    st.sets(st.sampled_from(NAMES)) | st.none(),
+    st.sets(st.sampled_from(list(Layer))),
+    st.booleans(),
+)
+@settings(max_examples=300, deadline=None)
+def test_a_scope_only_leaves_out_what_is_outside_of_it(
+    config: Config, host: FakeHost, names: set[str] | None, layers: set[Layer], whole: bool
+) -> None:
+    seen = host.look(ALL, Before())
+    scope = Scope(None if names is None else frozenset(names), frozenset(layers), host=whole)
+    everything = make_plan(KINDS, config, seen)
+    assert make_plan(KINDS, config, seen, scope) == tuple(c for c in everything if c in scope)
+
+
+@given(configs(), hosts(), st.integers(0, 60))
+@settings(max_examples=200, deadline=None)
+def test_a_crash_between_any_two_batches_or_changes_heals(config: Config, host: FakeHost, steps: int) -> None:
+    _, plan = decide(config, host.look(ALL, Before()))
+    for layer, batch in phases(plan[:steps]):
+        host.doors[layer].apply(batch)
+    report = reconcile(config, host, Pass())
+    assert [o.error for o in report.outcomes if o.error] == []
+    assert rest(config, host) == ()
+
+
+@given(configs(), hosts())
+@settings(max_examples=100, deadline=None)
+def test_teardown_leaves_nothing_of_ours(config: Config, host: FakeHost) -> None:
+    reconcile(config, host, Pass())
+    reconcile(Config(), host, Pass(force=True))
+    assert host.table is None
+    assert not any(link.ours for link in host.links.values())
+    assert not any(row.marked for rows in host.addresses.values() for row in rows.values())
+
+
+@given(configs(), hosts(), st.sampled_from(NAMES))
+@settings(max_examples=100, deadline=None)
+def test_a_network_that_cannot_be_built_leaves_the_others_true(
+    config: Config, host: FakeHost, bad: str
+) -> None:
+    host.broken = frozenset({bad})
+    reconcile(config, host, Pass())
+    left = rest(config, host)
+    assert {c.network for c in left} <= {bad}  # type: ignore[attr-defined]
