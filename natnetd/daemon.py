@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -44,8 +44,8 @@ class Watched(Host, Protocol):
 class Watching(Protocol):
     """The source of link events, told what matters."""
 
-    def watch(self, names: frozenset[str], links: Mapping[str, Link]) -> None:
-        """Say which interfaces matter."""
+    def watch(self, bridges: Iterable[str], ways: Iterable[str], links: Mapping[str, Link]) -> None:
+        """Say which interfaces matter, and what is known of them."""
 
 
 @dataclass(slots=True)
@@ -193,9 +193,7 @@ class Daemon:
         self.metrics.record(report, time.time())
         if report.seen.table is not None and not report.outcomes:
             self.take(traffic(report))
-        if report.seen.links:
-            self.links = report.seen.links
-            self.around.events.watch(matter(config) | report.seen.default_links, report.seen.links)
+        self.remember_links(config, scope)
         if report.blind:
             self.times.retry = self.around.clock() + BLIND_RETRY
         elif self.before.troubles:
@@ -203,6 +201,16 @@ class Daemon:
         old = self.published.findings if self.published else ()
         if report.outcomes or report.blind or scope == ALL or report.findings != old:
             self.publish()
+
+    def remember_links(self, config: Config, scope: Scope) -> None:
+        """Keep what was seen of links, for the status; say what matters after a look at all of them."""
+        seen = self.report.seen
+        if scope.networks is not None:
+            others = {name: link for name, link in self.links.items() if name not in scope.networks}
+            self.links = {**others, **seen.links} if seen.links else self.links
+        elif seen.links:
+            self.links = seen.links
+            self.around.events.watch(config.networks, config.all.ways | seen.default_links, seen.links)
 
     def tell(self) -> None:
         """Write the log."""
@@ -313,11 +321,3 @@ def traffic(report: Report) -> Traffic:
         return Traffic()
     counts: dict[str, Counter] = {e.name: e.count for e in table.elements.values() if e.count}
     return Traffic(counts, table.drops)
-
-
-def matter(config: Config) -> frozenset[str]:
-    """Interfaces whose events matter: bridges, and what the file names as a way out or in."""
-    names = set(config.networks)
-    for network in config.networks.values():
-        names |= {*network.inbound, *(network.nat.uplinks if network.nat else ())}
-    return frozenset(names)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from natnetd.errors import HostError
 from natnetd.model import Config
-from natnetd.rows import Address, Counter, Link, Table
+from natnetd.rows import Address, Counter, Element, Link, Table
 
 
 class Layer(StrEnum):
@@ -21,11 +21,16 @@ class Layer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a look covers: some networks (None: all), some layers, and what belongs to the host as a whole."""
+    """What a look covers: some networks (None: all), some layers, and what belongs to the host as a whole.
+
+    `touched` are elements of those networks that somebody added, or may have: a narrow look at a table
+    asks for single elements, and would not find what nobody wants.
+    """
 
     networks: frozenset[str] | None = None
     layers: frozenset[Layer] = frozenset(Layer)
     host: bool = True
+    touched: frozenset[tuple[str, tuple[str, ...]]] = frozenset()
 
     def __contains__(self, change: Any) -> bool:
         """Say whether a change (anything with a layer and a network) lies within."""
@@ -38,20 +43,26 @@ class Scope:
     def __or__(self, other: "Scope") -> "Scope":
         """Cover both: never less than either, sometimes more."""
         networks = None if self.networks is None or other.networks is None else self.networks | other.networks
-        return Scope(networks, self.layers | other.layers, self.host or other.host)
+        touched = self.touched | other.touched
+        return Scope(networks, self.layers | other.layers, self.host or other.host, touched)
 
     def narrow(self, config: Config) -> Config:
-        """Leave out of a configuration the networks that are not looked at.
-
-        What belongs to the host as a whole depends on every network, so then all of them stay.
-        """
-        if self.networks is None or self.host:
+        """Leave out of a configuration the networks that are not looked at."""
+        if self.networks is None:
             return config
         kept = {name: n for name, n in config.networks.items() if name in self.networks}
         return replace(config, networks=kept)
 
 
 ALL = Scope()
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What a narrow look asks for by name: wanted elements, and interfaces that are ways out or in."""
+
+    elements: tuple[Element, ...] = ()
+    ways: frozenset[str] = frozenset()
 
 
 class State(StrEnum):
@@ -164,8 +175,8 @@ class Host(Protocol):
     def doors(self) -> Mapping[Layer, Door]:
         """The doors by layer."""
 
-    def look(self, scope: Scope, before: Before) -> Snapshot:
-        """See at least what `scope` covers.
+    def look(self, scope: Scope, before: Before, hint: Hint = Hint(), /) -> Snapshot:  # noqa: B008
+        """See at least what `scope` covers; if it is narrow, asking for what `hint` names.
 
         Raises HostError: a look that failed is an error, never an empty host.
         """

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_interface
 
 from natnetd.host import Finding, Snapshot, State
-from natnetd.model import Config, Network
+from natnetd.model import Config, Network, Whole
 from natnetd.rows import Link
 
 PHYSICAL = frozenset({"", "bond", "team", "vlan", "macvlan", "wlan"})
@@ -24,8 +24,11 @@ class Judged:
     def of(cls, config: Config, findings: tuple[Finding, ...]) -> "Judged":
         """Take the conflicted networks out."""
         conflicted = frozenset(f.network for f in findings if f.state is State.CONFLICT and f.network)
+        if not conflicted:
+            return cls(config, findings, conflicted)
         kept = {name: n for name, n in config.networks.items() if name not in conflicted}
-        return cls(replace(config, networks=kept), findings, conflicted)
+        whole = replace(Whole.of(kept.values()), populated=True)  # or the table would go from under them
+        return cls(replace(config, networks=kept, whole=whole), findings, conflicted)
 
 
 def judge(config: Config, seen: Snapshot) -> Judged:

@@ -3,7 +3,7 @@
 What each key of the file takes and means is said once, in `natnetd.file.keys`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface
 
@@ -35,6 +35,11 @@ class Network:
     reach: tuple[str, ...] = ()
     inbound: tuple[str, ...] = ()
 
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """Interfaces the file names as a way out or in."""
+        return (*self.inbound, *(self.nat.uplinks if self.nat else ()))
+
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
@@ -45,8 +50,40 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True)
+class Whole:
+    """What follows from all networks together: it stays when a configuration is narrowed to some."""
+
+    populated: bool = False  # there is a network
+    forwards: bool = False  # one of them needs the kernel's forwarding
+    ways: frozenset[str] = frozenset()  # interfaces named as uplinks, or as a way in
+    any_way: bool = False  # one of them leaves by any uplink
+
+    @classmethod
+    def of(cls, networks: Iterable[Network]) -> "Whole":
+        """Sum up."""
+        all_ = tuple(networks)
+        open_ = [n for n in all_ if n.nat or n.routed or n.reach or n.inbound]
+        return cls(
+            populated=bool(all_),
+            forwards=bool(open_),
+            ways=frozenset(name for n in all_ for name in n.ways),
+            any_way=any(n.routed or (n.nat is not None and not n.nat.uplinks) for n in all_),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """One file, read: networks by the name of their bridge."""
 
     networks: Mapping[str, Network] = field(default_factory=dict)
     metrics: Metrics | None = field(default_factory=Metrics)
+    whole: Whole | None = None
+
+    def __post_init__(self) -> None:
+        if self.whole is None:
+            object.__setattr__(self, "whole", Whole.of(self.networks.values()))
+
+    @property
+    def all(self) -> Whole:
+        """What follows from all networks together."""
+        return self.whole or Whole()

@@ -119,7 +119,14 @@ def make_plan(kinds: Sequence[Kind], config: Config, seen: Snapshot, scope: Scop
     return (*build, *remove)
 
 
-def phases(plan: Plan) -> Iterator[tuple[Layer, Plan]]:
-    """Split a plan into batches, each for one door and either building or removing."""
-    for (layer, _removes), batch in groupby(plan, lambda change: (change.layer, change.want is None)):
-        yield layer, tuple(batch)
+def phases(kinds: Sequence[Kind], plan: Plan) -> Iterator[tuple[Layer, Plan]]:
+    """Split a plan into batches, each for one door and either building or removing.
+
+    Kinds of one layer that stand side by side are one batch; those that stand apart are not, even if
+    nothing between them changes: NAT and isolation do not wait for statistics.
+    """
+    runs = groupby(kinds, lambda kind: kind.LAYER)
+    phase = {kind.NAME: number for number, (_, run) in enumerate(runs) for kind in run}
+    for _, group in groupby(plan, lambda change: (phase[change.kind], change.want is None)):
+        batch = tuple(group)
+        yield batch[0].layer, batch

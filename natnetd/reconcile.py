@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from natnetd.errors import HostError
-from natnetd.host import ALL, Before, Host, Layer, Scope, Snapshot, Trouble
+from natnetd.host import ALL, Before, Hint, Host, Layer, Scope, Snapshot, Trouble
 from natnetd.judge import Judged, judge
 from natnetd.kinds import KINDS
 from natnetd.model import Config
 from natnetd.plan import Change, Plan, make_plan, phases
 from natnetd.report import Outcome, Reason, Report
-from natnetd.rows import Table
+from natnetd.rows import Element
 
 FIRST_RETRY = 0.1  # seconds, doubling
 LAST_RETRY = 60.0
@@ -22,13 +22,18 @@ def decide(config: Config, seen: Snapshot, scope: Scope = ALL) -> tuple[Judged, 
     """Say what stands in the way and what is to be done: pure, the same for plan, apply and the daemon."""
     judged = judge(config, seen) if sees_links(scope) else recall(config, seen.before)
     plan = make_plan(KINDS, judged.config, seen, scope)
-    return judged, tuple(c for c in plan if not off_limits(c, judged))
+    return judged, tuple(c for c in plan if c.network not in judged.conflicted)
 
 
-def off_limits(change: Change[Any], judged: Judged) -> bool:
-    """Say whether a change would touch a conflicted network, if only by taking the table from under it."""
-    removes_table = change.want is None and isinstance(change.have, Table)
-    return change.network in judged.conflicted or (removes_table and bool(judged.conflicted))
+def widened(scope: Scope, config: Config) -> Scope:
+    """Look at every link if one is in question that no network wants.
+
+    Whether it may go depends on who is plugged into it, which a narrow look does not see.
+    """
+    strange = scope.networks is not None and not scope.networks <= config.networks.keys()
+    if strange and scope.layers - {Layer.NFT}:
+        return replace(scope, networks=None, layers=scope.layers | {Layer.LINK})
+    return scope
 
 
 def sees_links(scope: Scope) -> bool:
@@ -39,6 +44,16 @@ def sees_links(scope: Scope) -> bool:
 def recall(config: Config, before: Before) -> Judged:
     """Judge as the last wide enough look did: this one was at something else."""
     return Judged.of(config, before.findings)
+
+
+def hint(config: Config, scope: Scope) -> Hint:
+    """Name what a narrow look must ask for: what would be wanted of a host with nothing on it."""
+    elements: tuple[Element, ...] = ()
+    if scope.networks is not None and Layer.NFT in scope.layers:
+        filled = replace(scope, layers=frozenset({Layer.NFT}), host=False)
+        wanted = make_plan(KINDS, config, Snapshot(), filled)
+        elements = tuple(c.want for c in wanted if isinstance(c.want, Element))
+    return Hint(elements, config.all.ways)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +74,9 @@ def reconcile(config: Config, host: Host, asked: Pass) -> Report:
     missing is planned again.
     """
     start = asked.clock()
+    asked = replace(asked, scope=widened(asked.scope, config))
     try:
-        seen = host.look(asked.scope, asked.before)
+        seen = host.look(asked.scope, asked.before, hint(config, asked.scope))
     except HostError as error:
         return Report(asked.reason, asked.scope, Snapshot(before=asked.before), blind=str(error))
     judged, plan = decide(config, seen.unplugged() if asked.force else seen, asked.scope)
@@ -77,7 +93,7 @@ def reconcile(config: Config, host: Host, asked: Pass) -> Report:
 def apply(plan: Plan, host: Host, clock: Callable[[], float], start: float) -> tuple[Outcome, ...]:
     """Make changes, batch by batch; say how each one ended."""
     outcomes: list[Outcome] = []
-    for layer, batch in phases(plan):
+    for layer, batch in phases(KINDS, plan):
         errors = host.doors[layer].apply(batch)
         took = clock() - start
         outcomes += [Outcome(c, str(e) if e else None, took) for c, e in zip(batch, errors, strict=True)]

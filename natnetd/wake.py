@@ -13,6 +13,7 @@ from typing import Protocol
 from natnetd.host import Scope
 from natnetd.report import Culprit
 
+ROUNDS = 16  # times that sources are read before a look
 NOTHING = Scope(frozenset(), frozenset(), host=False)
 
 
@@ -84,15 +85,18 @@ class Wake:
     def wait(self, timeout: float | None) -> Wakeup:
         """Sleep for at most `timeout` seconds (None: for ever); tell what ended the sleep.
 
-        Bursts are taken whole: what is queued by now is read before the first look.
+        Bursts are taken whole: what is queued by now is read before the first look. A source that never
+        falls silent keeps nobody from looking, though.
         """
         heard = Wakeup()
         ready = self.selector.select(timeout)
-        while ready:
+        for _ in range(ROUNDS):
             for key, _events in ready:
                 for notice in key.data.read():
                     heard |= notice
             ready = self.selector.select(0) if not heard.stop else []
+            if not ready:
+                break
         return heard
 
 

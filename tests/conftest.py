@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from networks import Networks
@@ -24,6 +26,14 @@ def host(sandbox: Sandbox) -> Iterator[Namespace]:
     """Put the test into an empty host; everything in it is gone afterwards."""
     with sandbox.fresh_host() as host:
         yield host
+
+
+@pytest.fixture
+def directory(host: Namespace) -> Iterator[Path]:  # noqa: ARG001  # /run is private from then on
+    """Make a directory that every user may enter, for the service's file, log and state."""
+    with TemporaryDirectory(dir="/run", prefix="natnetd.", ignore_cleanup_errors=True) as path:
+        Path(path).chmod(0o755)
+        yield Path(path)
 
 
 @pytest.fixture

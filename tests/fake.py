@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from natnetd.errors import HostError
-from natnetd.host import Before, Layer, Scope, Snapshot
+from natnetd.host import Before, Hint, Layer, Scope, Snapshot
 from natnetd.page import PAGE
 from natnetd.plan import Change
 from natnetd.rows import Address, Block, Bridge, Counter, Element, Link, Port, Setting, Table
@@ -37,26 +37,38 @@ class FakeHost:
     writes: int = 0
     broken: frozenset[str] = frozenset()
 
-    def look(self, scope: Scope, before: Before) -> Snapshot:
-        others = scope.layers - {Layer.NFT}
+    def look(self, scope: Scope, before: Before, hint: Hint = Hint()) -> Snapshot:
+        """See as little as the kernel's door would."""
+        others, near = scope.layers - {Layer.NFT}, scope.networks
+        links = {n: x for n, x in self.links.items() if others and self.asked(x, near, before)}
+        addresses = {n: tuple(self.addresses[n].values()) for n in links if self.addresses.get(n)}
         return Snapshot(
-            links=dict(self.links) if others else {},
-            addresses={n: tuple(rows.values()) for n, rows in self.addresses.items() if rows}
-            if others
-            else {},
-            settings=self.settings() if Layer.SYSCTL in scope.layers else {},
-            table=self.table if Layer.NFT in scope.layers else None,
-            default_links=self.default_links,
+            links=links,
+            addresses=addresses if near is None else {n: rows for n, rows in addresses.items() if n in near},
+            settings=self.settings(scope, links, hint) if Layer.SYSCTL in scope.layers else {},
+            table=self.look_at_table(scope, hint) if Layer.NFT in scope.layers else None,
+            default_links=self.default_links if near is None else frozenset(),
             machine="fake",
             before=before,
         )
 
-    def settings(self) -> dict[str, str]:
+    def asked(self, link: Link, near: frozenset[str] | None, before: Before) -> bool:
+        former = [index for ports in before.ports.values() for index in ports]
+        return near is None or link.name in near or link.index in former
+
+    def look_at_table(self, scope: Scope, hint: Hint) -> Table | None:
+        if scope.host or scope.networks is None or self.table is None:
+            return self.table
+        names = {e.name for e in hint.elements} | {Element(*touched).name for touched in scope.touched}
+        return Table(elements={n: e for n, e in self.table.elements.items() if n in names})
+
+    def settings(self, scope: Scope, links: dict[str, Link], hint: Hint) -> dict[str, str]:
+        ways = {name: self.links[name] for name in hint.ways if scope.host and name in self.links}
         found = {
             f"net.ipv4.conf.{link.name}.forwarding": str(int(bool(link.forwarding)))
-            for link in self.links.values()
+            for link in (links | ways).values()
         }
-        return found | {"net.ipv4.ip_forward": str(int(self.ip_forward))}
+        return found | ({"net.ipv4.ip_forward": str(int(self.ip_forward))} if scope.host else {})
 
     @property
     def doors(self) -> dict[Layer, Any]:

@@ -11,7 +11,7 @@ from typing import Self
 
 from natnetd import config, rows
 from natnetd.lab.netns import Namespace
-from natnetd.lab.sniffer import Sniffer
+from natnetd.lab.sniffer import Packet, Sniffer
 from natnetd.lab.wait import wait_until
 from natnetd.lab.world import Guest, World
 from natnetd.linux import LinuxHost, open_host
@@ -80,6 +80,15 @@ def setting(name: str, value: str) -> None:
 def private(wire: Sniffer) -> dict[str, int]:
     """Tell which private addresses were seen as a source on a wire outside."""
     return {s: n for s, n in wire.sources().items() if s.startswith(("10.", "172.16.", "192.168.", "fd"))}
+
+
+def passed(wire: Sniffer) -> set[Packet]:
+    """Tell the two ends of what passed a wire, but for the chatter of multicast groups and neighbours."""
+    return {
+        packet
+        for packet in wire.packets()
+        if not packet.source.startswith("fe80:") and not packet.destination.startswith(("224.0.0.", "ff02:"))
+    }
 
 
 def shoot(ns: Namespace, source: str, destination: str, what: str) -> None:

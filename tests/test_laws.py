@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
+from typing import Any
 
 from fake import FakeHost
 from hypothesis import given, settings
@@ -14,7 +15,7 @@ from natnetd.judge import judge
 from natnetd.kinds import KINDS
 from natnetd.model import Config, Nat, Network
 from natnetd.page import PAGE
-from natnetd.plan import make_plan, phases
+from natnetd.plan import Change, make_plan, phases
 from natnetd.reconcile import Pass, decide, reconcile
 from natnetd.rows import GROUP, Address, Block, Counter, Element, Table
 
@@ -199,11 +200,45 @@ def test_a_scope_only_leaves_out_what_is_outside_of_it(
     assert make_plan(KINDS, config, seen, scope) == tuple(c for c in everything if c in scope)
 
 
+@st.composite
+def scopes(draw: st.DrawFn) -> Scope:
+    names = draw(st.sets(st.sampled_from([*NAMES, "old"])))
+    layers = draw(st.sets(st.sampled_from(list(Layer)), min_size=1))
+    touched = [(s, (n,)) for s in SETS1 for n in names] + [
+        (s, (n, m)) for s in SETS2 for n in names for m in (*NAMES, *UPLINKS)
+    ]
+    touched += [("snat4", (n,)) for n in names]
+    return Scope(frozenset(names), frozenset(layers), host=draw(st.booleans()), touched=frozenset(touched))
+
+
+@given(configs(), hosts(), scopes())
+@settings(max_examples=300, deadline=None)
+def test_a_narrow_pass_does_there_what_a_wide_one_would(config: Config, host: FakeHost, scope: Scope) -> None:
+    """It sees only what is asked for by name, and must not take that for all there is."""
+    judged = judge(config, host.look(ALL, Before()))
+    if host.table is None and not (scope.host and Layer.NFT in scope.layers):
+        host.table = Table(PAGE)
+    wide = deepcopy(host)
+    plan = [c for c in decide(config, wide.look(ALL, Before()))[1] if c in scope]
+    before = Before(findings=judged.findings)
+    report = reconcile(config, host, Pass(scope=scope, before=before))
+    assert {str(o.change) for o in report.outcomes} >= {str(c) for c in plan} - unseen(config, wide, plan)
+    assert {str(o.change) for o in report.outcomes} <= {
+        str(c) for c in decide(config, wide.look(ALL, Before()))[1]
+    }
+
+
+def unseen(config: Config, host: FakeHost, plan: list[Change[Any]]) -> set[str]:
+    """Drift that a narrow look leaves to the next wide one: ways out that the file does not name."""
+    other = host.default_links - config.all.ways
+    return {str(c) for c in plan if c.kind == "forwarding" and any(f"conf.{way}." in c.key for way in other)}
+
+
 @given(configs(), hosts(), st.integers(0, 60))
 @settings(max_examples=200, deadline=None)
 def test_a_crash_between_any_two_batches_or_changes_heals(config: Config, host: FakeHost, steps: int) -> None:
     _, plan = decide(config, host.look(ALL, Before()))
-    for layer, batch in phases(plan[:steps]):
+    for layer, batch in phases(KINDS, plan[:steps]):
         host.doors[layer].apply(batch)
     report = reconcile(config, host, Pass())
     assert [o.error for o in report.outcomes if o.error] == []

@@ -11,6 +11,7 @@ from fake import FakeHost
 from natnetd import config
 from natnetd.codec import pack, unpack
 from natnetd.host import ALL, Before, Layer, Snapshot, State
+from natnetd.kinds import KINDS
 from natnetd.linux import open_host
 from natnetd.model import Config
 from natnetd.plan import Plan, phases
@@ -324,7 +325,7 @@ def test_a_snapshot_on_paper_decides_as_the_host_does(place: Place) -> None:
 def test_a_crash_between_any_two_changes_heals(place: Place, steps: int) -> None:
     wanted = config.parse(TWO, "test.yaml")
     _, plan = decide(wanted, place.look())
-    for layer, batch in phases(plan[:steps]):
+    for layer, batch in phases(KINDS, plan[:steps]):
         for change in batch if layer is not Layer.NFT else [None]:
             place.host.doors[layer].apply(batch if change is None else [change])
     assert place.want(TWO).ok
@@ -335,7 +336,7 @@ def test_a_crash_between_any_two_changes_heals(place: Place, steps: int) -> None
 def test_a_crash_in_the_middle_of_a_teardown_heals(place: Place, steps: int) -> None:
     place.want(TWO)
     _, plan = decide(Config(), place.look())
-    for layer, batch in phases(plan[:steps]):
+    for layer, batch in phases(KINDS, plan[:steps]):
         place.host.doors[layer].apply(batch)
     assert place.want(TWO).ok
     assert place.left(TWO) == ()

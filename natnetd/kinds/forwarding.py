@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from natnetd.host import Layer, Snapshot
-from natnetd.model import Config, Network
+from natnetd.model import Config
 from natnetd.plan import Change
 from natnetd.rows import Setting
 
@@ -19,20 +19,14 @@ LAYER = Layer.SYSCTL
 
 def plan(config: Config, seen: Snapshot) -> Iterable[Change[Any]]:
     """Want forwarding on wherever a network needs it."""
-    open_networks = [n for n in config.networks.values() if n.nat or n.routed or n.reach or n.inbound]
-    if open_networks:
+    if config.all.forwards:
         yield from switch(None, ("ip_forward",), seen)
-    for network in config.networks.values():
-        yield from switch(network.name, ("conf", network.name, "forwarding"), seen)
-    for uplink in sorted({u for n in open_networks for u in uplinks(n, seen)}):
-        if uplink in seen.links and uplink not in config.networks:
-            yield from switch(None, ("conf", uplink, "forwarding"), seen)
-
-
-def uplinks(network: Network, seen: Snapshot) -> Iterable[str]:
-    """Interfaces whose packets must get in: the named ones, or those with a default route."""
-    named = network.nat.uplinks if network.nat else ()
-    return (*network.inbound, *(named or seen.default_links))
+        ways = config.all.ways | (seen.default_links if config.all.any_way else frozenset())
+        for way in sorted(ways):
+            if f"net.ipv4.conf.{way}.forwarding" in seen.settings:  # it may come later
+                yield from switch(None, ("conf", way, "forwarding"), seen)
+    for name in config.networks:
+        yield from switch(name, ("conf", name, "forwarding"), seen)
 
 
 def switch(network: str | None, parts: tuple[str, ...], seen: Snapshot) -> Iterator[Change[Setting]]:

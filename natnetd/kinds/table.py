@@ -17,9 +17,9 @@ LAYER = Layer.NFT
 def plan(config: Config, seen: Snapshot) -> Iterable[Change[Any]]:
     """Want the page as soon as there is a network, and no table without one."""
     key = f"table {TABLE}"
-    if seen.table is None or not config.networks:
+    if seen.table is None or not config.all.populated:
         have = {} if seen.table is None else {key: Table(seen.table.blocks)}
-        want = {key: Table(page(seen))} if config.networks else {}
+        want = {key: Table(page(seen))} if config.all.populated else {}
         yield from diff(LAYER, NAME, None, want, have)
         return
     yield from diff(LAYER, NAME, None, {key: Table()}, {key: Table(flags=seen.table.flags)})

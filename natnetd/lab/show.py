@@ -109,7 +109,7 @@ def perform(path: Path, *, keep: bool) -> int:
         directory.mkdir()
         file = directory / "natnetd.yaml"
         file.write_bytes(text)
-        say(f"a private host with uplink {uplink[0]}, {FIRST.host[0]}; somebody outside is {FIRST.internet[0]}")
+        say(f"a private host, uplink {uplink[0]}, {FIRST.host[0]}; somebody outside is {FIRST.internet[0]}")
         before = time.monotonic()
         service = stack.enter_context(Service(sandbox.host, file, directory)).wait_ready()
         say(f"natnetd run is READY after {time.monotonic() - before:.2f} s:")

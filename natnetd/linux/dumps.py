@@ -1,9 +1,11 @@
 """Links, addresses and default routes, read from the kernel in bulk (rtnetlink(7))."""
 
+import errno
 import socket
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+from natnetd.errors import HostError
 from natnetd.linux.netlink import Asker, attribute, attributes
 from natnetd.rows import PROTO, Address, Link
 
@@ -42,6 +44,30 @@ def links(asker: Asker) -> dict[str, Link]:
     return {row.name: row for row in found}
 
 
+def some_links(asker: Asker, names: Iterable[str], indexes: Iterable[int]) -> dict[str, Link]:
+    """Read links one by one, by name or by index; those that are not there are left out. Raises HostError."""
+    mask = attribute(IFLA_EXT_MASK, SKIP_STATS)
+    bodies = [
+        LINK_HEAD.pack(0, 0, 0, 0, 0)
+        + attribute(IFLA_IFNAME, name.encode("utf-8", "surrogateescape") + b"\0")
+        + mask
+        for name in sorted(names)
+    ]
+    bodies += [LINK_HEAD.pack(0, 0, index, 0, 0) + mask for index in indexes]
+    found = (row for body in bodies for row in one_link(asker, body))
+    return {row.name: row for row in found}
+
+
+def one_link(asker: Asker, body: bytes) -> list[Link]:
+    """Read one link, or none."""
+    try:
+        return [link(payload) for payload in asker.ask(RTM_GETLINK, body)]
+    except OSError as error:
+        if error.errno == errno.ENODEV:
+            return []
+        raise HostError(f"cannot read a link: {error.strerror}") from error
+
+
 def link(payload: bytes) -> Link:
     """Read one link message."""
     _family, _type, index, flags, _change = LINK_HEAD.unpack_from(payload)
@@ -77,10 +103,18 @@ def forwarding(spec: bytes) -> bool | None:
     return number(conf) != 0 if conf else None
 
 
-def addresses(asker: Asker, names: Mapping[int, str]) -> dict[str, tuple[Address, ...]]:
-    """Read every address, by link name; `marked` says whether it carries our protocol number."""
+def some_addresses(asker: Asker, links_: Iterable[Link]) -> dict[str, tuple[Address, ...]]:
+    """Read the addresses of some links: the kernel filters by index (strict checking, Linux 4.20)."""
+    found: dict[str, tuple[Address, ...]] = {}
+    for row in links_:
+        found |= addresses(asker, {row.index: row.name}, row.index)
+    return found
+
+
+def addresses(asker: Asker, names: Mapping[int, str], index: int = 0) -> dict[str, tuple[Address, ...]]:
+    """Read every address, or those of one link, by link name; `marked`: it carries our protocol number."""
     found: dict[str, list[Address]] = {}
-    for payload in asker.dump(RTM_GETADDR, ADDRESS_HEAD.pack(0, 0, 0, 0, 0)):
+    for payload in asker.dump(RTM_GETADDR, ADDRESS_HEAD.pack(0, 0, 0, 0, index)):
         family, length, _flags, _scope, index = ADDRESS_HEAD.unpack_from(payload)
         if index in names and family in (socket.AF_INET, socket.AF_INET6):
             fields = attributes(payload, 8, len(payload))

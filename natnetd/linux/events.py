@@ -1,20 +1,20 @@
 """What the kernel says of itself: links, addresses, forwarding (rtnetlink) and nftables (nfnetlink)."""
 
-import ctypes
 import errno
 import os
 import socket
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from natnetd.host import ALL, Layer, Scope
 from natnetd.linux.dumps import ADDRESS_HEAD, IFLA_GROUP, IFLA_IFNAME, IFLA_MASTER, LINK_HEAD, number, text
 from natnetd.linux.netlink import NETFILTER, RECEIVE, ROUTE, attributes, messages, open_socket
-from natnetd.linux.nfnl import NEWGEN
+from natnetd.linux.nfnl import DELSETELEM, INET, NEWGEN, NEWSETELEM, TABLE_NAME, listed
+from natnetd.page import KEY_TYPES
 from natnetd.report import Culprit
 from natnetd.rows import GROUP, Link
-from natnetd.wake import Notice
+from natnetd.wake import NOTHING, Notice
 
 RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_DELADDR, RTM_NEWNETCONF = 16, 17, 20, 21, 80
 LINKS, IPV4_IFADDR, IPV6_IFADDR, IPV4_NETCONF = 1, 5, 9, 24
@@ -23,7 +23,9 @@ AF_BRIDGE = 7
 NETCONF_IFINDEX, NETCONF_FORWARDING, NETCONF_ALL = 1, 2, -1
 INIT_PID_NAMESPACE = 0xEFFFFFFC
 """Inode of the first PID namespace (PROC_PID_INIT_INO): only there are the kernel's pids also ours."""
-SO_ATTACH_FILTER = 26
+MANY = 200
+SYSCTL_ONLY = frozenset({Layer.SYSCTL})
+NFT_ONLY = frozenset({Layer.NFT})
 INTERFACES = Scope(None, frozenset({Layer.LINK, Layer.ADDRESS, Layer.SYSCTL}))
 
 
@@ -48,12 +50,15 @@ class RouteEvents:
 
     def __init__(self) -> None:
         self.socket = open_socket(ROUTE, (LINKS, IPV4_IFADDR, IPV6_IFADDR, IPV4_NETCONF))
+        self.bridges: frozenset[str] = frozenset()
         self.names: frozenset[str] = frozenset()
+        self.all_off = False
         self.near: dict[int, str] = {}
         self.left: dict[int, dict[int, None]] = {}
 
-    def watch(self, names: frozenset[str], links: Mapping[str, Link]) -> None:
+    def watch(self, bridges: Iterable[str], ways: Iterable[str], links: Mapping[str, Link]) -> None:
         """Say which interfaces matter, and what is known of them."""
+        self.bridges, names = frozenset(bridges), frozenset([*bridges, *ways])
         self.names = names
         self.near = {link.index: link.name for link in links.values() if link.name in names or link.ours}
 
@@ -84,11 +89,17 @@ class RouteEvents:
 
     def hear_switch(self, found: dict[int, bytes]) -> Iterator[Notice]:
         """Forwarding was switched; on is never drift. A switch for all is announced for each link too."""
-        if NETCONF_FORWARDING not in found or number(found[NETCONF_FORWARDING]):
+        if NETCONF_FORWARDING not in found:
             return
         index = struct.unpack("=i", found[NETCONF_IFINDEX])[0]
-        if index == NETCONF_ALL or index in self.near:
-            yield Notice(Scope(None, frozenset({Layer.SYSCTL})))
+        off = number(found[NETCONF_FORWARDING]) == 0
+        if index == NETCONF_ALL:
+            self.all_off = off
+            if off:
+                yield Notice(Scope(frozenset(), SYSCTL_ONLY))
+        elif off and not self.all_off and index in self.near:
+            near = frozenset({self.near[index]}) & self.bridges
+            yield Notice(Scope(near or None, SYSCTL_ONLY, host=not near))
 
     def hear_link(self, kind: int, datagram: bytes, start: int, end: int) -> Iterator[Notice]:
         """Hear of a link: made, changed, removed, or (family AF_BRIDGE) unplugged from a bridge."""
@@ -107,52 +118,64 @@ class RouteEvents:
         if name not in self.names and not ours and index not in self.near:
             return
         known = self.near.get(index, name)
+        scope = INTERFACES
+        if known == name and name in self.bridges:
+            scope = Scope(frozenset({name}), INTERFACES.layers, host=False)
         if kind == RTM_NEWLINK:
             self.near[index] = name
-            yield Notice(INTERFACES)
+            yield Notice(scope)
             return
         self.near.pop(index, None)
         orphans = tuple(self.left.pop(index, ()))
-        yield Notice(INTERFACES, ports={known: orphans} if orphans else {})
+        yield Notice(scope, ports={known: orphans} if orphans else {})
 
 
 class NftEvents:
-    """Who changed the ruleset: one message for each transaction, whatever its size.
+    """Who changed what in our table: the objects of a transaction, then its generation with the culprit.
 
-    A classic BPF filter lets nothing but NEWGEN through, so this socket never overruns. Generations
-    that the last look covers are old news.
+    Elements name their network, so that a look can be as small; anything else is looked at as a whole.
+    Generations that the last look covers are old news: they are our own commits, mostly.
     """
 
     def __init__(self, covered: Callable[[], int]) -> None:
         self.socket = open_socket(NETFILTER, (NFNLGRP_NFTABLES,))
         self.covered = covered
-        only_newgen(self.socket)
+        self.scope = NOTHING
 
     def fileno(self) -> int:
         """Readable when there is news."""
         return self.socket.fileno()
 
     def read(self) -> Iterator[Notice]:
-        """Tell who committed a generation that has not been looked at."""
+        """Tell of each transaction of somebody else that touched our table."""
         for datagram in drain(self.socket):
             if datagram is None:
-                yield Notice(Scope(None, frozenset({Layer.NFT})), overrun=True)
+                self.scope = NOTHING
+                yield Notice(Scope(None, NFT_ONLY), overrun=True)
                 continue
             for kind, _flags, _sequence, _sender, start, end in messages(datagram):
-                found = attributes(datagram, start + 4, end) if kind == NEWGEN else {}
-                if 1 in found and int.from_bytes(found[1], "big") > self.covered():
-                    yield Notice(Scope(None, frozenset({Layer.NFT})), culprit=culprit(found))
+                if kind == NEWGEN:
+                    yield from self.close(attributes(datagram, start + 4, end))
+                elif datagram[start] == INET and datagram[start + 8 : start + 16] == TABLE_NAME:
+                    self.touch(kind, datagram[start:end])
 
+    def touch(self, kind: int, payload: bytes) -> None:
+        """Note an object of ours; the first attribute of each is the name of its table."""
+        if kind not in (NEWSETELEM, DELSETELEM):
+            self.scope = Scope(None, NFT_ONLY)
+        elif self.scope.networks is not None and len(self.scope.touched) < MANY:
+            set_ = text(attributes(payload, 4, len(payload))[2])
+            keys = {(e.set, e.key) for e in listed(set_, payload)} if set_ in KEY_TYPES else set()
+            networks = frozenset(key[0] for _, key in keys)
+            self.scope |= Scope(networks, NFT_ONLY, host=False, touched=frozenset(keys))
+        else:
+            self.scope = Scope(None, NFT_ONLY)
 
-def only_newgen(sock: socket.socket) -> None:
-    """Attach "nlmsg_type == NEWGEN, else drop" (the type is at offset 4, loaded big-endian)."""
-    swapped = socket.htons(NEWGEN)
-    code = [(0x28, 0, 0, 4), (0x15, 0, 1, swapped), (0x06, 0, 0, 0xFFFFFFFF), (0x06, 0, 0, 0)]
-    program = b"".join(struct.pack("=HBBI", *line) for line in code)
-    kept = ctypes.create_string_buffer(program, len(program))
-    sock.setsockopt(
-        socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("@HP", len(code), ctypes.addressof(kept))
-    )
+    def close(self, found: dict[int, bytes]) -> Iterator[Notice]:
+        """End a transaction: tell what it touched, unless it is one that was looked at already."""
+        scope, self.scope = self.scope, NOTHING
+        if scope.layers and int.from_bytes(found.get(1, b""), "big") > self.covered():
+            yield Notice(scope, culprit=culprit(found))
 
 
 def culprit(found: dict[int, bytes]) -> Culprit:

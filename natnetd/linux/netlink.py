@@ -8,7 +8,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from natnetd.errors import HostError
 
@@ -21,6 +21,7 @@ NLMSG_ERROR, NLMSG_DONE = 2, 3
 BUFFER = 8 << 20  # bytes: 1,000 networks made at once emit 2 MB of events
 RECEIVE = 1 << 18
 ATTEMPTS = 20
+AT_ONCE = 50  # requests in one datagram
 
 HEADER = struct.Struct("=IHHII")
 PAIR = struct.Struct("=HH")
@@ -125,6 +126,32 @@ class Asker:
                 if got_flags & NLM_F_DUMP_INTR:
                     raise InterruptedError(errno.EINTR, "the kernel changed while it was read")
                 yield datagram[start:end]
+
+    def batch(self, requests: Sequence[tuple[int, int, bytes]]) -> list[OSError | None]:
+        """Send requests (type, flags, payload), some in each datagram; say of each how it ended.
+
+        They are not a transaction: one that fails does not stop the others.
+        """
+        answers: list[OSError | None] = []
+        for start in range(0, len(requests), AT_ONCE):
+            answers += self.batch_of_some(requests[start : start + AT_ONCE])
+        return answers
+
+    def batch_of_some(self, requests: Sequence[tuple[int, int, bytes]]) -> list[OSError | None]:
+        """Send one datagram of requests and collect the acknowledgements."""
+        first, datagram = self.sequence + 1, bytearray()
+        for kind, flags, body in requests:
+            self.sequence += 1
+            header = HEADER.pack(16 + len(body), kind, flags | NLM_F_REQUEST | NLM_F_ACK, self.sequence, 0)
+            datagram += header + body
+        self.socket.send(datagram)
+        answers: dict[int, OSError | None] = {}
+        while len(answers) < len(requests):
+            got = self.socket.recv(RECEIVE)
+            for kind, _flags, number, _sender, start, end in messages(got):
+                if kind == NLMSG_ERROR and first <= number <= self.sequence:
+                    answers[number - first] = failure(got[start:end])
+        return [answers[i] for i in range(len(requests))]
 
     def dump(self, kind: int, body: bytes) -> list[bytes]:
         """Read everything of a sort; again if the kernel changed meanwhile.

@@ -31,10 +31,12 @@ from natnetd.rows import Counter, Element
 from natnetd.wake import Notice
 
 NFT = 10 << 8  # NFNL_SUBSYS_NFTABLES
-GETTABLE, GETSETELEM, NEWGEN, GETGEN = NFT | 1, NFT | 13, NFT | 15, NFT | 16
+GETTABLE, NEWSETELEM, GETSETELEM, DELSETELEM = NFT | 1, NFT | 12, NFT | 13, NFT | 14
+NEWGEN, GETGEN = NFT | 15, NFT | 16
 INET = 1
 TABLE_NAME = b"natnetd\0"
 ELEMENTS, KEY, DATA, EXPRESSION, KEY_END, EXPRESSIONS = 3, 1, 2, 7, 10, 11
+NESTED = 0x8000
 WIDTHS = {"ifname": 16, "ipv4_addr": 4}
 ULOG_CONFIG = 4 << 8 | 1  # NFNL_SUBSYS_ULOG, NFULNL_MSG_CONFIG
 LOCK_GROUP = 0x6E61
@@ -75,7 +77,6 @@ def refused(error: OSError) -> HostError:
 def elements(asker: Asker, name: str) -> Iterator[Element]:
     """Read a set or map of our table. Raises HostError."""
     body = head() + attribute(1, TABLE_NAME) + attribute(2, name.encode() + b"\0")
-    types = KEY_TYPES[name]
     try:
         payloads = asker.dump(GETSETELEM, body)
     except HostError as error:
@@ -83,12 +84,58 @@ def elements(asker: Asker, name: str) -> Iterator[Element]:
             return  # the set went away since it was listed: the next event says so
         raise
     for payload in payloads:
-        listed = attributes(payload, 4, len(payload)).get(ELEMENTS, b"")
-        offset = 0
-        while offset + 4 <= len(listed):
-            length = struct.unpack_from("=H", listed, offset)[0]
-            yield element(name, types, attributes(listed, offset + 4, offset + length))
-            offset += (length + 3) & ~3
+        yield from listed(name, payload)
+
+
+def get_element(asker: Asker, name: str, key: tuple[str, ...]) -> Element | None:
+    """Ask for one element; None if it, or its set, is not there. Raises HostError."""
+    low, high = packed(KEY_TYPES[name], key)
+    inner = attribute(KEY | NESTED, attribute(1, low))
+    if high != low:
+        inner += attribute(KEY_END | NESTED, attribute(1, high))
+    body = head() + attribute(1, TABLE_NAME) + attribute(2, name.encode() + b"\0")
+    body += attribute(ELEMENTS | NESTED, attribute(1 | NESTED, inner))
+    try:
+        for payload in asker.ask(GETSETELEM, body):
+            for found in listed(name, payload):
+                return found
+    except OSError as error:
+        if error.errno != errno.ENOENT:
+            raise refused(error) from error
+    return None
+
+
+def packed(types: tuple[str, ...], key: tuple[str, ...]) -> tuple[bytes, bytes]:
+    """Pack a key: its first and its last value, which differ where a part is a prefix."""
+    low, high = b"", b""
+    for kind, part in zip(types, key, strict=True):
+        if kind == "ifname":
+            name = part.encode("utf-8", "surrogateescape").ljust(16, b"\0")
+            low, high = low + name, high + name
+        else:
+            first, last = ends(part)
+            low, high = low + first.packed, high + last.packed
+    return low, high
+
+
+def ends(part: str) -> tuple[ipaddress.IPv4Address, ipaddress.IPv4Address]:
+    """First and last address of a prefix, or of a range."""
+    first, dash, last = part.partition("-")
+    if dash:
+        return ipaddress.IPv4Address(first), ipaddress.IPv4Address(last)
+    network = ipaddress.IPv4Network(part)
+    return network[0], network[-1]
+
+
+def listed(name: str, payload: bytes) -> Iterator[Element]:
+    """Read the elements that one message carries."""
+    types = KEY_TYPES[name]
+    body = attributes(payload, 4, len(payload)).get(ELEMENTS, b"")
+    offset = 0
+    while offset + 4 <= len(body):
+        length = struct.unpack_from("=H", body, offset)[0]
+        yield element(name, types, attributes(body, offset + 4, offset + length))
+        offset += (length + 3) & ~3
 
 
 def element(name: str, types: tuple[str, ...], found: dict[int, bytes]) -> Element:
@@ -168,6 +215,7 @@ class Lock:
 
 
 SIGN = b"\0natnetd"
+ASKERS = 1024  # at one time
 
 
 class Sign:
@@ -187,7 +235,7 @@ class Sign:
         except OSError:
             self.socket.close()
             raise
-        self.socket.listen(64)
+        self.socket.listen(ASKERS)
 
     def fileno(self) -> int:
         """Readable when somebody has asked."""
@@ -196,7 +244,7 @@ class Sign:
     def read(self) -> Iterator[Notice]:
         """Let the askers go; that is no news."""
         with suppress(OSError):
-            while True:
+            for _ in range(ASKERS):
                 self.socket.accept()[0].close()
         yield from ()
 

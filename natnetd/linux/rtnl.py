@@ -1,22 +1,24 @@
-"""The door to links and addresses, through pyroute2: 0.7.2 and 0.7.7 (Debian 12 and 13) as well as 0.9."""
+"""The door to links and addresses, through pyroute2: 0.7.2 and 0.7.7 (Debian 12 and 13) as well as 0.9.
+
+Additions go in batches of messages packed by hand (`additions`).
+"""
 
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import ip_interface
+from itertools import groupby
 from typing import Any
 
 from pyroute2 import IPRoute, NetlinkError
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 
 from natnetd.errors import HostError
+from natnetd.linux import additions
+from natnetd.linux.netlink import Asker
 from natnetd.plan import Change
 from natnetd.rows import PROTO, Address, Bridge, Port
-
-IFA_F_NODAD = 0x02
-"""Without it an IPv6 address of a bridge without carrier stays tentative, unusable, until a guest comes."""
 
 if "IFA_PROTO" not in (row[0] for row in ifaddrmsg.nla_map):
     # 0.7 has no row for these and drops IFA_PROTO in silence, both ways; the map is compiled at first use.
@@ -26,6 +28,8 @@ if "IFA_PROTO" not in (row[0] for row in ifaddrmsg.nla_map):
         ("IFA_TARGET_NETNSID", "uint32"),
         ("IFA_PROTO", "uint8"),
     )
+
+Answers = list[HostError | None]
 
 
 @contextmanager
@@ -53,66 +57,104 @@ def index_of(name: str) -> int:
     return socket.if_nametoindex(name)
 
 
+def known_index(name: str, what: str) -> int | HostError:
+    """Look a link up by name, or say that `what` cannot be done without it."""
+    try:
+        return index_of(name)
+    except OSError as error:
+        return HostError(f"cannot {what}: {error.strerror or error}")
+
+
+def send(asker: Asker, asked: Sequence[tuple[str, additions.Request | HostError]]) -> Answers:
+    """Send a batch of (what it does, message); say of each how it ended."""
+    errors = iter(asker.batch([message for _, message in asked if not isinstance(message, HostError)]))
+    answers: Answers = []
+    for what, message in asked:
+        error = message if isinstance(message, HostError) else next(errors)
+        if isinstance(error, OSError):
+            error = HostError(f"cannot {what}: {error.strerror}")
+        answers.append(error)
+    return answers
+
+
+def sort_of(change: Change[Any]) -> str:
+    """Tell what can go into one batch: bridges are made before ports are plugged into them."""
+    if isinstance(change.want, Port):
+        return "port"
+    return "new" if change.have is None else "one"
+
+
 @dataclass(frozen=True, slots=True)
 class LinkDoor:
     """Makes, changes and removes bridges, and plugs ports in."""
 
     route: IPRoute
+    asker: Asker
 
-    def apply(self, changes: Sequence[Change[Any]], /) -> list[HostError | None]:
-        """Make each change in its turn."""
-        return [attempt(lambda c=change: self.make(c)) for change in changes]  # type: ignore[misc]
+    def apply(self, changes: Sequence[Change[Any]], /) -> Answers:
+        """Make changes in their order; additions in batches."""
+        answers: Answers = []
+        for sort, group in groupby(changes, sort_of):
+            batch = list(group)
+            if sort == "new":
+                answers += self.add(batch)
+            elif sort == "port":
+                answers += self.plug(batch)
+            else:
+                answers += [attempt(lambda c=change: self.make(c)) for change in batch]  # type: ignore[misc]
+        return answers
+
+    def add(self, changes: Sequence[Change[Bridge]]) -> Answers:
+        """Make bridges, then tell those that have one their alias."""
+        new = [(c.key, c.want) for c in changes if c.want is not None]
+        answers = send(
+            self.asker, [(f"make bridge {name}", additions.bridge(name, want)) for name, want in new]
+        )
+        made = [i for i, (_, want) in enumerate(new) if answers[i] is None and want.alias]
+        told_ = [
+            (f"describe bridge {new[i][0]}", additions.alias(new[i][0], new[i][1].alias or "")) for i in made
+        ]
+        for i, error in zip(made, send(self.asker, told_), strict=True):
+            answers[i] = error
+        return answers
+
+    def plug(self, changes: Sequence[Change[Port]]) -> Answers:
+        """Plug ports into their bridges."""
+        asked: list[tuple[str, additions.Request | HostError]] = []
+        for change in changes:
+            what, want = f"plug {change.key.replace(' on ', ' into ')}", change.want or Port(0, None)
+            bridge = known_index(want.bridge or "", what)
+            message = bridge if isinstance(bridge, HostError) else additions.plug(want.index, bridge)
+            asked.append((what, message))
+        return send(self.asker, asked)
 
     def make(self, change: Change[Any]) -> None:
-        """Make one change. Raises HostError."""
+        """Change or remove one bridge. Raises HostError."""
         match change:
-            case Change(want=Port(index=index, bridge=str(bridge))):
-                with told(f"plug {change.key.partition(' ')[0]} into {bridge}"):
-                    self.route.link("set", index=index, master=index_of(bridge))
-            case Change(have=None, want=Bridge() as want):
-                self.add(change.key, want)
             case Change(have=Bridge() as have, want=Bridge() as want):
-                self.alter(change.key, have, want)
+                with told(f"change bridge {change.key}"):
+                    self.alter(index_of(change.key), have, want)
             case Change(want=None):
                 with told(f"remove bridge {change.key}"):
                     self.route.link("del", index=index_of(change.key))
 
-    def add(self, name: str, want: Bridge) -> None:
-        """Make a bridge: everything in the message that creates it, but for the alias, ignored there."""
-        with told(f"make bridge {name}"):
-            self.route.link(
-                "add",
-                ifname=name,
-                kind="bridge",
-                group=want.group,
-                mtu=want.mtu,
-                address=want.mac,
-                br_stp_state=int(bool(want.stp)),
-            )
-        self.alter(name, Bridge(up=False, alias="", stp=want.stp), want, fresh=True)
-
-    def alter(self, name: str, have: Bridge, want: Bridge, *, fresh: bool = False) -> None:
+    def alter(self, index: int, have: Bridge, want: Bridge) -> None:
         """Change what differs; STP before its delay, whose range depends on it (br_set_forward_delay)."""
-        with told(f"change bridge {name}"):
-            index = index_of(name)
-            if not fresh:
-                self.set(index, have, want)
-            if want.stp != have.stp and want.stp is not None:
-                self.route.link("set", index=index, kind="bridge", br_stp_state=int(want.stp))
-            if want.forward_delay != have.forward_delay and want.forward_delay is not None:
-                self.route.link("set", index=index, kind="bridge", br_forward_delay=want.forward_delay * 10)
-            if want.alias != have.alias and want.alias is not None:
-                self.route.link("set", index=index, ifalias=want.alias)
-            if want.up and not have.up:
-                self.route.link("set", index=index, state="up")
-
-    def set(self, index: int, have: Bridge, want: Bridge) -> None:
-        """Set the plain attributes that differ."""
         now = {"group": have.group, "mtu": have.mtu, "address": have.mac}
         then = {"group": want.group, "mtu": want.mtu, "address": want.mac}
         differ = {name: value for name, value in then.items() if value not in (None, now[name])}
         if differ:
             self.route.link("set", index=index, **differ)
+        if want.stp not in (None, have.stp):
+            self.route.link("set", index=index, kind="bridge", br_stp_state=int(bool(want.stp)))
+        if want.forward_delay not in (None, have.forward_delay):
+            self.route.link(
+                "set", index=index, kind="bridge", br_forward_delay=(want.forward_delay or 0) * 10
+            )
+        if want.alias not in (None, have.alias):
+            self.route.link("set", index=index, ifalias=want.alias)
+        if want.up and not have.up:
+            self.route.link("set", index=index, state="up")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,23 +162,39 @@ class AddressDoor:
     """Adds, marks and removes addresses."""
 
     route: IPRoute
+    asker: Asker
 
-    def apply(self, changes: Sequence[Change[Address]], /) -> list[HostError | None]:
-        """Make each change in its turn."""
-        return [attempt(lambda c=change: self.make(c)) for change in changes]  # type: ignore[misc]
+    def apply(self, changes: Sequence[Change[Address]], /) -> Answers:
+        """Make changes in their order; additions in batches."""
+        answers: Answers = []
+        for sort, group in groupby(changes, sort_of):
+            batch = list(group)
+            if sort == "new":
+                answers += self.add(batch)
+            else:
+                answers += [attempt(lambda c=change: self.make(c)) for change in batch]  # type: ignore[misc]
+        return answers
+
+    def add(self, changes: Sequence[Change[Address]]) -> Answers:
+        """Add addresses, with our mark."""
+        asked: list[tuple[str, additions.Request | HostError]] = []
+        for change in changes:
+            what, row = f"add {change.key}", change.want or Address("", "")
+            link = known_index(row.link, what)
+            message = link if isinstance(link, HostError) else additions.address(link, row.interface)
+            asked.append((what, message))
+        return send(self.asker, asked)
 
     def make(self, change: Change[Address]) -> None:
-        """Add an address with our mark, mark one that is there (`replace`, no gap), or remove one."""
+        """Remove an address, or mark one that is there: `replace` leaves no gap. Raises HostError."""
         row = change.want or change.have
         assert row is not None  # noqa: S101  # a change has one of them
-        verb = "del" if change.want is None else "add" if change.have is None else "replace"
-        address = ip_interface(row.interface)
-        fields: dict[str, Any] = {"address": str(address.ip), "prefixlen": address.network.prefixlen}
-        if verb != "del":
+        host, _, length = row.interface.partition("/")
+        fields: dict[str, Any] = {"address": host, "prefixlen": int(length)}
+        verb, word = ("del", "remove") if change.want is None else ("replace", "mark")
+        if change.want is not None:
             fields["IFA_PROTO"] = PROTO
-            if address.version == 6:
-                fields["IFA_FLAGS"] = IFA_F_NODAD
-            elif address.network.prefixlen < 31:
-                fields["broadcast"] = str(address.network.broadcast_address)
-        with told(f"{verb} {change.key}".replace("del ", "remove ").replace("replace ", "mark ")):
+            if ":" in host:
+                fields["IFA_FLAGS"] = additions.IFA_F_NODAD
+        with told(f"{word} {change.key}"):
             self.route.addr(verb, index=index_of(row.link), **fields)
