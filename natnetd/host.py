@@ -65,6 +65,9 @@ class Hint:
     ways: frozenset[str] = frozenset()
 
 
+NO_HINT = Hint()
+
+
 class State(StrEnum):
     """What a network is in, one at a time; a later one outweighs an earlier one."""
 
@@ -175,7 +178,7 @@ class Host(Protocol):
     def doors(self) -> Mapping[Layer, Door]:
         """The doors by layer."""
 
-    def look(self, scope: Scope, before: Before, hint: Hint = Hint(), /) -> Snapshot:  # noqa: B008
+    def look(self, scope: Scope, before: Before, hint: Hint = NO_HINT, /) -> Snapshot:
         """See at least what `scope` covers; if it is narrow, asking for what `hint` names.
 
         Raises HostError: a look that failed is an error, never an empty host.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from natnetd.errors import HostError
-from natnetd.host import Before, Hint, Layer, Scope, Snapshot
+from natnetd.host import NO_HINT, Before, Hint, Layer, Scope, Snapshot
 from natnetd.page import PAGE
 from natnetd.plan import Change
 from natnetd.rows import Address, Block, Bridge, Counter, Element, Link, Port, Setting, Table
@@ -37,7 +37,7 @@ class FakeHost:
     writes: int = 0
     broken: frozenset[str] = frozenset()
 
-    def look(self, scope: Scope, before: Before, hint: Hint = Hint()) -> Snapshot:
+    def look(self, scope: Scope, before: Before, hint: Hint = NO_HINT) -> Snapshot:
         """See as little as the kernel's door would."""
         others, near = scope.layers - {Layer.NFT}, scope.networks
         links = {n: x for n, x in self.links.items() if others and self.asked(x, near, before)}

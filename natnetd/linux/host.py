@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pyroute2 import IPRoute
 
-from natnetd.host import Before, Door, Hint, Layer, Scope, Snapshot
+from natnetd.host import NO_HINT, Before, Door, Hint, Layer, Scope, Snapshot
 from natnetd.linux import dumps, sysctl
 from natnetd.linux.netlink import ROUTE, Asker
 from natnetd.linux.nft import NftDoor
@@ -29,7 +29,7 @@ class LinuxHost:
     doors: Mapping[Layer, Door]
     machine: str = ""
 
-    def look(self, scope: Scope, before: Before, hint: Hint = Hint(), /) -> Snapshot:  # noqa: B008
+    def look(self, scope: Scope, before: Before, hint: Hint = NO_HINT, /) -> Snapshot:
         """See what a scope covers. Raises HostError."""
         table = self.table(scope, hint) if Layer.NFT in scope.layers else None
         links: dict[str, Link] = {}
