@@ -8,15 +8,16 @@ from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 
-def pack(value: Any) -> Any:
-    """Turn a value into what `json` takes; fields that are at their default are left out."""
+def pack(value: Any, *, whole: bool = False) -> Any:
+    """Turn a value into what `json` takes; fields at their default are left out, unless `whole`."""
     if is_dataclass(value) and not isinstance(value, type):
         told = ((f, getattr(value, f.name)) for f in fields(value))
-        return {f.name: pack(found) for f, found in told if found != default(f)}
+        return {f.name: pack(found, whole=whole) for f, found in told if whole or found != default(f)}
     if isinstance(value, Mapping):
-        return {str(key): pack(found) for key, found in value.items()}
+        return {str(key): pack(found, whole=whole) for key, found in value.items()}
     if isinstance(value, tuple | list | frozenset | set):
-        return [pack(found) for found in (sorted(value) if isinstance(value, frozenset | set) else value)]
+        many = sorted(value) if isinstance(value, frozenset | set) else value
+        return [pack(found, whole=whole) for found in many]
     return value if isinstance(value, bool | int | float | str | None) else str(value)
 
 

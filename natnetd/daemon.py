@@ -1,40 +1,54 @@
 """The loop: converge, say READY, sleep until there is a reason, look, repair, report."""
 
+import gc
 import logging
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from natnetd import status, systemd, words
+from natnetd import systemd
 from natnetd.errors import HostError
-from natnetd.host import ALL, Before, Host, Scope
-from natnetd.metrics import Metrics, Sample
+from natnetd.flows import gap
+from natnetd.host import ALL, Before, Host, Layer, Scope
+from natnetd.host import State as NetworkState
 from natnetd.model import Config
-from natnetd.model import Metrics as Listen
+from natnetd.patience import next_try
+from natnetd.publication import Outlets, Publication
 from natnetd.reconcile import Pass, reconcile
-from natnetd.report import Reason, Report, Traffic, states
-from natnetd.rows import Counter, Link
-from natnetd.scrape import Endpoint
+from natnetd.report import Reason, Report, Traffic
+from natnetd.rows import Link
 from natnetd.state import State
-from natnetd.wake import Bell, Wake, Wakeup
+from natnetd.wake import Wake, Wakeup
 from natnetd.wanted import Wanted
 
 log = logging.getLogger("natnetd")
 
+NEVER = float("inf")
 VERIFY = 60.0  # seconds between two looks at everything
 SETTLE = 0.1  # seconds a changed file is left alone: editors save twice
+PUBLISH = 0.05  # seconds the status may lag behind: repairs go first
 BLIND_RETRY = 1.0  # seconds
-NEVER = float("inf")
+
+
+class Walk(Protocol):
+    """A walk through conntrack, in slices."""
+
+    purged: int
+
+    def step(self) -> bool:
+        """Do one slice; say whether more is to come. Raises OSError."""
 
 
 class Watched(Host, Protocol):
-    """A host whose counters can be read."""
+    """A host whose counters can be read, and whose leaked flows can be forgotten."""
 
     def sample(self) -> Traffic:
         """Read the counters. Raises HostError."""
+
+    def purge(self, config: Config) -> Walk:
+        """Begin to forget flows that slipped out untranslated. Raises HostError."""
 
     @property
     def generation(self) -> int:
@@ -55,11 +69,7 @@ class Surroundings:
     host: Watched
     wake: Wake
     events: Watching
-    bell: Bell
     follow: Callable[[], None] = lambda: None
-    runtime: Path = Path("/run/natnetd")
-    log_dropped: Callable[[], int] = lambda: 0
-    nftables: str = ""
     clock: Callable[[], float] = time.monotonic
 
 
@@ -71,88 +81,94 @@ class Times:
     file: float = NEVER
     retry: float = NEVER
     alive: float = NEVER
+    publish: float = NEVER
 
     def next(self) -> float:
         """The soonest."""
-        return min(self.verify, self.file, self.retry, self.alive)
+        return min(self.verify, self.file, self.retry, self.alive, self.publish)
 
 
 class Daemon:
     """One natnetd at work."""
 
-    def __init__(self, path: Path, around: Surroundings, state: State) -> None:
+    def __init__(self, path: Path, around: Surroundings, outlets: Outlets, state: State) -> None:
         self.around = around
         self.wanted = Wanted(path, state)
-        self.state = state
-        self.metrics = Metrics(around.bell.ring, around.nftables)
-        self.endpoint: Endpoint | None = None
-        self.listen: Listen | None = None
-        self.tally = state.tally()
+        self.public = Publication(outlets, state, self.wanted)
         self.before = Before()
-        self.report = Report(Reason.START)
-        self.links: Mapping[str, Link] = {}
-        self.drifts: tuple[status.Drift, ...] = ()
         self.times = Times()
-        self.published: status.Status | None = None
+        self.retry_scope = ALL
+        self.walk: Walk | None = None
 
     # --- the loop
 
     def run(self) -> None:
         """Keep the host true until told to stop; stopping changes nothing in the data path."""
-        self.metrics.reloaded(good=self.wanted.load(), now=time.time())
-        self.serve()
+        self.public.metrics.reloaded(good=self.wanted.load(), now=time.time())
+        self.public.serve()
         self.go(Reason.START)
-        systemd.notify(READY=1, STATUS=self.line())
-        log.info("ready: %s", self.line())
+        self.publish()
+        gc.freeze()
+        systemd.notify(READY=1, STATUS=self.public.line)
+        log.info("ready: %s", self.public.line)
         self.live()
         while True:
-            heard = self.around.wake.wait(max(0.0, self.times.next() - self.around.clock()))
+            heard = self.around.wake.wait(self.patience())
             self.live()
             if heard.stop:
                 break
             self.answer(heard)
         systemd.notify(STOPPING=1)
-        self.take(self.sample())
-        self.state.keep_tally(self.tally)
-        if self.endpoint:
-            self.endpoint.stop()
+        self.sample()
+        self.publish()
+        self.public.close()
         log.info("stopped; the networks stay as they are")
 
+    def patience(self) -> float:
+        """Seconds to sleep at most; none while there are flows to forget."""
+        return 0.0 if self.walk else max(0.0, self.times.next() - self.around.clock())
+
     def answer(self, heard: Wakeup) -> None:
-        """Do what there is reason for."""
+        """Do what there is reason for: repairs first, the status last."""
         now = self.around.clock()
         if heard.file:
             self.times.file = now + SETTLE
-        if heard.look:
+        if heard.look and not self.held(heard):
             self.go(Reason.EVENT, heard)
+        elif self.walk:
+            self.forget()
+        self.answer_clock(now, reload=heard.reload)
+        if heard.rung:
+            self.sample()
+            self.public.show(self.around.host.generation)
+        if self.around.clock() >= self.times.publish:
+            self.publish()
+
+    def answer_clock(self, now: float, *, reload: bool) -> None:
+        """Do what is due."""
         settled = now >= self.times.file or (now >= self.times.verify and self.times.file == NEVER)
         if settled:
             self.times.file = NEVER
             self.around.follow()
-        if heard.reload or (settled and self.wanted.changed()):
+        if reload or (settled and self.wanted.changed()):
             self.reload()
         elif now >= self.times.retry:
             self.go(Reason.RETRY)
         elif now >= self.times.verify:
-            self.serve()
+            self.public.serve()
             self.go(Reason.VERIFY)
-        if heard.rung:
-            self.take(self.sample())
-            self.state.keep_tally(self.tally)
-            self.show()
 
     def reload(self) -> None:
         """Read the file again."""
         systemd.notify(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
         good = self.wanted.load()
-        self.metrics.reloaded(good=good, now=time.time())
+        self.public.metrics.reloaded(good=good, now=time.time())
         if good:
-            self.before = replace(self.before, troubles={})
-            self.serve()
+            self.before = replace(self.before, troubles={}, bouts={})
+            self.public.serve()
             self.go(Reason.RELOAD)
-        else:
-            self.publish()
-        systemd.notify(READY=1, STATUS=self.line())
+        self.publish()
+        systemd.notify(READY=1, STATUS=self.public.line)
 
     def live(self) -> None:
         """Give systemd's watchdog a sign of life, and say when the next one is due."""
@@ -165,159 +181,90 @@ class Daemon:
 
     def go(self, reason: Reason, heard: Wakeup | None = None) -> None:
         """Make one pass and report it."""
-        config = self.wanted.config
-        self.times.retry = NEVER
-        if reason in (Reason.START, Reason.RELOAD, Reason.VERIFY, Reason.RETRY) or (heard and heard.overrun):
+        config, host = self.wanted.config, self.around.host
+        scope = self.where(reason, heard)
+        if scope == ALL:
             self.times.verify = self.around.clock() + VERIFY
+        self.times.retry = NEVER
         if config is None:
-            self.publish()
             return
-        scope = heard.scope if heard and not heard.overrun else ALL
-        before = replace(
-            self.before,
-            counters=self.tally.last.elements,
-            drops=self.tally.last.drops,
-            ports={**self.before.ports, **(heard.ports if heard else {})},
+        heard = heard or Wakeup()
+        last, ports = self.public.tally.last, {**self.before.ports, **heard.ports}
+        before = replace(self.before, counters=last.elements, drops=last.drops, ports=ports)
+        report = reconcile(
+            config, host, Pass(reason, scope, before, self.around.clock, culprits=heard.culprits)
         )
-        report = reconcile(config, self.around.host, Pass(reason, scope, before, self.around.clock))
-        self.report = replace(report, culprits=heard.culprits if heard else ())
         self.before = report.seen.before
-        if heard and heard.overrun:
-            self.metrics.overruns.inc()
-        self.after_pass(config, scope)
+        if heard.overrun:
+            self.public.metrics.overruns.inc()
+        self.after_pass(config, report)
 
-    def after_pass(self, config: Config, scope: Scope) -> None:
-        """Log, count, publish, and see what is due next."""
-        report = self.report
-        self.tell()
-        self.metrics.record(report, time.time())
-        if report.seen.table is not None and not report.outcomes:
-            self.take(traffic(report))
-        self.remember_links(config, scope)
+    def where(self, reason: Reason, heard: Wakeup | None) -> Scope:
+        """Say where to look: where the kernel points, where something waits, else everywhere."""
+        if heard:
+            return ALL if heard.overrun else heard.scope
+        return self.retry_scope if reason is Reason.RETRY else ALL
+
+    def after_pass(self, config: Config, report: Report) -> None:
+        """Report, and see what is due next."""
+        news = (
+            report.outcomes or report.blind or report.scope == ALL or report.findings != self.public.findings
+        )
+        self.public.take_in(report)
+        if report.scope.networks is None and report.seen.links:
+            ways = config.all.ways | report.seen.default_links
+            self.around.events.watch(config.networks, ways, report.seen.links)
+        waiting = next_try(self.before)
         if report.blind:
-            self.times.retry = self.around.clock() + BLIND_RETRY
-        elif self.before.troubles:
-            self.times.retry = min(t.retry_at for t in self.before.troubles.values())
-        old = self.published.findings if self.published else ()
-        if report.outcomes or report.blind or scope == ALL or report.findings != old:
-            self.publish()
+            self.times.retry, self.retry_scope = self.around.clock() + BLIND_RETRY, ALL
+        elif waiting:
+            self.times.retry, self.retry_scope = waiting
+        if gap(report) and report.reason is not Reason.RELOAD:
+            self.begin_to_forget(config)
+        if news:
+            self.times.publish = min(self.times.publish, self.around.clock() + PUBLISH)
 
-    def remember_links(self, config: Config, scope: Scope) -> None:
-        """Keep what was seen of links, for the status; say what matters after a look at all of them."""
-        seen = self.report.seen
-        if scope.networks is not None:
-            others = {name: link for name, link in self.links.items() if name not in scope.networks}
-            self.links = {**others, **seen.links} if seen.links else self.links
-        elif seen.links:
-            self.links = seen.links
-            self.around.events.watch(config.networks, config.all.ways | seen.default_links, seen.links)
+    def held(self, heard: Wakeup) -> bool:
+        """Say whether what was heard is only more of a fight over the table, to be looked at when due."""
+        fight = any(
+            trouble.network is None and trouble.state is NetworkState.CONTESTED
+            for trouble in self.before.troubles.values()
+        )
+        return fight and heard.scope.layers == {Layer.NFT} and not heard.overrun
 
-    def tell(self) -> None:
-        """Write the log."""
-        report = self.report
-        if report.blind:
-            log.error("cannot look at the host: %s", report.blind)
-        told = words.lines(report)
-        for outcome, text in told[: words.MANY]:
-            level = (
-                logging.ERROR
-                if outcome.error
-                else logging.WARNING
-                if text.startswith("drift")
-                else logging.INFO
-            )
-            fields = {"NATNETD_NETWORK": outcome.change.network or "", "NATNETD_KIND": outcome.change.kind}
-            fields["NATNETD_CULPRIT"] = ", ".join(map(str, report.culprits))
-            log.log(level, "%s", text, extra=fields)
-            if text.startswith("drift"):
-                self.drifts = (*self.drifts, status.Drift(time.time(), text))[-status.DRIFTS_KEPT :]
-        if len(told) > words.MANY:
-            log.info("%s: and %d more changes", report.reason, len(told) - words.MANY)
-        old = self.published.findings if self.published else ()
-        for finding in report.findings:
-            if finding not in old:
-                log.warning("%s", finding)
+    # --- what is not urgent
 
-    # --- what the world sees
-
-    def sample(self) -> Traffic:
-        """Read the counters; nothing if that fails."""
+    def begin_to_forget(self, config: Config) -> None:
+        """Start to look for flows that slipped out while NAT or isolation had a hole."""
         try:
-            return self.around.host.sample()
+            self.walk = self.around.host.purge(config)
+        except (HostError, OSError) as error:
+            log.warning("cannot look for leaked flows: %s", error)
+
+    def forget(self) -> None:
+        """Forget one slice of leaked flows."""
+        if self.walk is None:
+            return
+        try:
+            more = self.walk.step()
+        except OSError as error:
+            log.warning("cannot look for leaked flows: %s", error)
+            more = False
+        if not more:
+            self.public.metrics.purged.inc(self.walk.purged)
+            if self.walk.purged:
+                log.warning("forgot %d flows that had left untranslated", self.walk.purged)
+            self.walk = None
+
+    def sample(self) -> None:
+        """Read the counters and add them up."""
+        try:
+            self.public.count(self.around.host.sample())
         except HostError as error:
             log.warning("cannot read the counters: %s", error)
-            return Traffic()
-
-    def take(self, now: Traffic) -> None:
-        """Add a sample up."""
-        names = self.wanted.config.networks if self.wanted.config else {}
-        self.tally = self.tally.advance(now).only(names)
 
     def publish(self) -> None:
-        """Write status.json and tell systemd, if anything is new; hand the figures to scrapes."""
-        config = self.wanted.config or Config()
-        fresh = status.Status(
-            pid=os.getpid(),
-            at=time.time(),
-            file=str(self.wanted.path),
-            file_error=self.wanted.error,
-            waiting=self.wanted.config is None,
-            networks=status.networks(config, self.report, self.links, self.tally.total),
-            findings=self.report.findings,
-            drifts=self.drifts,
-            dropped={reason: c.packets for reason, c in self.tally.total.drops.items()},
-            blind=self.report.blind or "",
-        )
-        self.state.write(
-            self.around.runtime / "status.json", status.text(fresh).encode("utf-8", "backslashreplace")
-        )
-        if self.published is None or fresh.line != self.published.line:
-            systemd.notify(STATUS=fresh.line)
-        self.published = fresh
-        self.show()
-        self.state.keep_tally(self.tally)
-
-    def show(self) -> None:
-        """Hand the present figures to the metrics."""
-        config, report = self.wanted.config or Config(), self.report
-        found = states(config.networks, report.findings, report.seen.before.troubles.values())
-        self.metrics.publish(
-            Sample(
-                found,
-                self.tally.total,
-                len(self.before.troubles),
-                self.around.host.generation,
-                self.around.log_dropped(),
-            )
-        )
-
-    def line(self) -> str:
-        """One line for systemctl."""
-        return self.published.line if self.published else ""
-
-    def serve(self) -> None:
-        """Serve the metrics where the file says; a port that is taken stops nothing and is tried again."""
-        listen = (self.wanted.config or Config()).metrics
-        if self.endpoint and listen == self.listen:
-            return
-        if self.endpoint:
-            self.endpoint.stop()
-            self.endpoint = None
-        self.listen = listen
-        if listen is None:
-            return
-        try:
-            self.endpoint = Endpoint(listen.host, listen.port, self.metrics.render)
-        except HostError as error:
-            log.error("%s; the networks are kept true all the same", error)
-        else:
-            self.endpoint.start()
-
-
-def traffic(report: Report) -> Traffic:
-    """The counters a look at the table has seen anyway."""
-    table = report.seen.table
-    if table is None:
-        return Traffic()
-    counts: dict[str, Counter] = {e.name: e.count for e in table.elements.values() if e.count}
-    return Traffic(counts, table.drops)
+        """Write the status down and hand the figures to scrapes."""
+        self.times.publish = NEVER
+        self.public.write()
+        self.public.show(self.around.host.generation)

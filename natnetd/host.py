@@ -96,12 +96,28 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A change that failed: how often in a row, why, when (monotonic seconds) to try again, and whose."""
+    """A change that waits: how often it failed in a row, why, until when (monotonic seconds), and whose."""
 
     failures: int
     text: str
     retry_at: float
     network: str | None = None
+    layer: Layer = Layer.NFT
+    state: State = State.FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class Bout:
+    """How patient natnetd is with one thing: tokens left at a time (monotonic seconds), and who undoes it.
+
+    `fought`: there were none left, and peace has not come back yet.
+    """
+
+    tokens: float
+    at: float
+    network: str | None = None
+    fought: bool = False
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +127,7 @@ class Before:
     counters: Mapping[str, Counter] = field(default_factory=dict)
     drops: Mapping[str, Counter] = field(default_factory=dict)
     troubles: Mapping[str, Trouble] = field(default_factory=dict)
+    bouts: Mapping[str, Bout] = field(default_factory=dict)
     ports: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 

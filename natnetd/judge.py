@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from ipaddress import ip_interface
 
 from natnetd.host import Finding, Snapshot, State
 from natnetd.model import Config, Network, Whole
@@ -34,7 +33,7 @@ class Judged:
 def judge(config: Config, seen: Snapshot) -> Judged:
     """Compare what is wanted with what the host allows."""
     by_index = {link.index: link for link in seen.links.values()}
-    carried = {str(ip_interface(a.interface).ip) for rows in seen.addresses.values() for a in rows}
+    carried = {a.interface.partition("/")[0] for rows in seen.addresses.values() for a in rows}
     findings: list[Finding] = []
     for network in config.networks.values():
         findings += taken(network, seen)

@@ -110,6 +110,11 @@ class Metrics:
             "Times the kernel's events were lost, and everything was looked at.",
             registry=registry,
         )
+        self.purged = Counter(
+            "natnetd_conntrack_purged_entries",
+            "Flows forgotten because they had left untranslated.",
+            registry=registry,
+        )
         self.window = Gauge(
             "natnetd_last_unprotected_window_seconds",
             "How long the table was last found missing, from the wake-up until NAT and isolation were back.",

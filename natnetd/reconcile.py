@@ -1,21 +1,17 @@
 """One pass: look, judge, plan, apply, report."""
 
-import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from natnetd.errors import HostError
-from natnetd.host import ALL, Before, Hint, Host, Layer, Scope, Snapshot, Trouble
+from natnetd.host import ALL, Before, Hint, Host, Layer, Scope, Snapshot
 from natnetd.judge import Judged, judge
 from natnetd.kinds import KINDS
 from natnetd.model import Config
-from natnetd.plan import Change, Plan, make_plan, phases
-from natnetd.report import Outcome, Reason, Report
+from natnetd.patience import choose, fights, remember
+from natnetd.plan import Plan, make_plan, phases
+from natnetd.report import Culprit, Outcome, Reason, Report
 from natnetd.rows import Element
-
-FIRST_RETRY = 0.1  # seconds, doubling
-LAST_RETRY = 60.0
 
 
 def decide(config: Config, seen: Snapshot, scope: Scope = ALL) -> tuple[Judged, Plan]:
@@ -65,6 +61,7 @@ class Pass:
     before: Before = field(default_factory=Before)
     clock: Callable[[], float] = lambda: 0.0
     force: bool = False
+    culprits: tuple[Culprit, ...] = ()
 
 
 def reconcile(config: Config, host: Host, asked: Pass) -> Report:
@@ -80,14 +77,24 @@ def reconcile(config: Config, host: Host, asked: Pass) -> Report:
     except HostError as error:
         return Report(asked.reason, asked.scope, Snapshot(before=asked.before), blind=str(error))
     judged, plan = decide(config, seen.unplugged() if asked.force else seen, asked.scope)
-    todo = tuple(c for c in plan if due(c, asked, start))
-    late = tuple(c for c in plan if not due(c, asked, start))
-    outcomes = apply(todo, host, asked.clock, start)
-    before = replace(after(asked, outcomes, late), findings=judged.findings)
-    took = asked.clock() - start
+    choice = choose(plan, seen.before, asked.reason, start, who(asked.culprits))
+    outcomes = apply(choice.todo, host, asked.clock, start)
+    before = remember(choice.before, asked.scope, outcomes, choice.late, asked.clock())
     return Report(
-        asked.reason, asked.scope, replace(seen, before=before), judged.findings, outcomes, late, took=took
+        asked.reason,
+        asked.scope,
+        replace(seen, before=replace(before, findings=judged.findings)),
+        (*judged.findings, *fights(before.bouts, asked.clock())),
+        outcomes,
+        choice.late,
+        asked.culprits,
+        asked.clock() - start,
     )
+
+
+def who(culprits: Iterable[Culprit]) -> str:
+    """Name culprits as a finding does: without their pids, which are others each time."""
+    return ", ".join(sorted({culprit.name for culprit in culprits}))
 
 
 def apply(plan: Plan, host: Host, clock: Callable[[], float], start: float) -> tuple[Outcome, ...]:
@@ -98,37 +105,3 @@ def apply(plan: Plan, host: Host, clock: Callable[[], float], start: float) -> t
         took = clock() - start
         outcomes += [Outcome(c, str(e) if e else None, took) for c, e in zip(batch, errors, strict=True)]
     return tuple(outcomes)
-
-
-def due(change: Change[Any], asked: Pass, now: float) -> bool:
-    """Say whether a change is tried now: one that failed waits, unless somebody asked for it."""
-    trouble = asked.before.troubles.get(change.name)
-    return trouble is None or now >= trouble.retry_at or asked.reason in (Reason.RELOAD, Reason.COMMAND)
-
-
-def after(
-    asked: Pass,
-    outcomes: Iterable[Outcome],
-    late: Iterable[Change[Any]],
-    jitter: Callable[[], float] = random.random,
-) -> Before:
-    """Keep for the next pass what cannot be looked up: who failed, and until when to leave it alone."""
-    before, now = asked.before, asked.clock()
-    tried = {o.change.name for o in outcomes}
-    unseen = asked.scope != ALL
-    kept = {n: t for n, t in before.troubles.items() if unseen and n not in tried}
-    kept |= {c.name: before.troubles[c.name] for c in late}
-    for outcome in outcomes:
-        name = outcome.change.name
-        if outcome.error is not None:
-            kept[name] = again(before.troubles.get(name), outcome, now, jitter)
-    stuck = {name.partition(" on ")[2] or name.partition(" ")[2] for name in kept}
-    ports = {bridge: ports for bridge, ports in before.ports.items() if bridge in stuck}
-    return replace(before, troubles=kept, ports=ports)
-
-
-def again(last: Trouble | None, outcome: Outcome, now: float, jitter: Callable[[], float]) -> Trouble:
-    """Back off: 0.1 s doubling to 60 s, with up to a tenth of jitter."""
-    failures = 1 if last is None else last.failures + 1
-    pause = min(LAST_RETRY, FIRST_RETRY * 2 ** min(failures - 1, 16)) * (1 + jitter() / 10)
-    return Trouble(failures, outcome.error or "", now + pause, outcome.change.network)

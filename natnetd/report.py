@@ -88,10 +88,12 @@ def states(
             found[name] = max(found.get(name, State.IN_SYNC), state, key=ORDER.index)
 
     for finding in findings:
-        at_least(finding.network, finding.state)
+        everyone = finding.network is None and finding.state is State.CONTESTED
+        for name in tuple(found) if everyone else (finding.network,):
+            at_least(name, finding.state)
     for trouble in troubles:
         for name in tuple(found) if trouble.network is None else (trouble.network,):
-            at_least(name, State.FAILED)
+            at_least(name, trouble.state)
     return found
 
 

@@ -74,7 +74,11 @@ class Status:
         out = [f"{n.name} {n.state.replace('_', ' ')}" for n in self.networks if n.state is not State.IN_SYNC]
         count = f"{len(self.networks)} network{'' if len(self.networks) == 1 else 's'}"
         words = f"{count}, {len(out)} not in sync: {', '.join(out[:5])}" if out else f"{count} in sync"
-        return f"{words}; the file is bad, the last good one is in force" if self.file_error else words
+        if not self.file_error:
+            return words
+        if not self.networks:
+            return "the file is bad"
+        return f"{words}; the file is bad" + (", the last good one is in force" if self.pid else "")
 
 
 def networks(
@@ -109,7 +113,7 @@ def one(network: Network, state: State, why: list[str], seen: Snapshot, total: T
         description=network.description or "",
         addresses=tuple(str(a) for a in network.addresses),
         way_out=way_out(network),
-        adopted=link is not None and not link.ours,
+        adopted=link is not None and not link.ours and state is not State.CONFLICT,
         guests=len(seen.ports(network.name)),
         why=tuple(dict.fromkeys(why)),
         sent=total.elements.get(f"tx {network.name}", Counter()),
@@ -129,7 +133,7 @@ def way_out(network: Network) -> str:
 
 def text(status: Status) -> str:
     """Write it down."""
-    return json.dumps(pack(status), ensure_ascii=False, indent=1) + "\n"
+    return json.dumps(pack(status, whole=True), ensure_ascii=False, indent=1) + "\n"
 
 
 def read(path: Path) -> Status:

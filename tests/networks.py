@@ -3,7 +3,8 @@
 import struct
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from ipaddress import ip_interface
 from pathlib import Path
 from socket import AF_INET, IPPROTO_RAW, SOCK_RAW, inet_aton
@@ -51,7 +52,12 @@ class Networks:
     def guest(self, name: str, bridge: str, *addresses: str) -> Guest:
         """Make a guest whose gateways are the first addresses of its subnets."""
         first = {a.version: str(a.network[1]) for a in map(ip_interface, reversed(addresses))}
-        return self.world.guest(name, bridge, addresses, list(first.values()))
+        guest = self.world.guest(name, bridge, addresses, list(first.values()))
+        if 6 in first:  # the kernel takes an address into use a little after its link
+            for ns, link in ((guest.ns, "eth0"), (guest.host, bridge)):
+                listing = partial(ns.check, ["ip", "-6", "address", "show", "dev", link, "tentative"])
+                wait_until(lambda tentative=listing: not tentative(), what=f"{link} to be used by IPv6")
+        return guest
 
     def drops(self) -> Counter[str]:
         """Count dropped packets by reason."""
@@ -62,7 +68,9 @@ class Networks:
         """Demand that exactly so many packets are dropped for this reason, and none for another."""
         expected = self.drops() + Counter({reason: packets})
         yield
-        wait_until(lambda: self.drops() == expected, 2, what=f"drops of {expected}, not {self.drops()}")
+        with suppress(TimeoutError):
+            wait_until(lambda: self.drops() == expected, 2, what="the drop")
+        assert self.drops() == expected
 
     def traffic(self, network: str) -> tuple[rows.Counter, rows.Counter]:
         """Tell what the network sent, and what was sent to it."""

@@ -59,7 +59,8 @@ def parser(argv: Sequence[str]) -> Parser:
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
     asked = next((word for word in argv if word in VERBS), None)
     for name, told in VERBS.items():
-        sub = verbs.add_parser(name, help=told, description=told.capitalize() + ".", parents=[everywhere])
+        about = f"{told[0].upper()}{told[1:]}."
+        sub = verbs.add_parser(name, help=told, description=about, parents=[everywhere])
         if name == asked:
             import_module(f"natnetd.cli.{name}").arguments(sub)
     return top

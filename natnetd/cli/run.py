@@ -1,7 +1,6 @@
 """`natnetd run`: the service."""
 
 import argparse
-import gc
 import logging
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from natnetd.linux import open_host
 from natnetd.linux.events import NftEvents, RouteEvents
 from natnetd.linux.files import FileWatch
 from natnetd.linux.nfnl import Lock
+from natnetd.publication import Outlets
 from natnetd.state import State, runtime_directory, state_directory
 from natnetd.wake import Bell, Signals, Source, Wake
 
@@ -41,12 +41,9 @@ def run(asked: argparse.Namespace) -> int:
         host=host,
         wake=Wake(sources),
         events=routes,
-        bell=bell,
         follow=files.follow if files else lambda: None,
-        runtime=runtime_directory(),
-        log_dropped=lambda: journal.dropped if journal else 0,
     )
-    gc.freeze()
-    Daemon(Path(asked.config), around, State(state_directory())).run()
+    outlets = Outlets(runtime_directory(), bell.ring, lambda: journal.dropped if journal else 0)
+    Daemon(Path(asked.config), around, outlets, State(state_directory())).run()
     lock.release()
     return 0

@@ -1,7 +1,6 @@
 """`natnetd status [NETWORK]`. Exit 0: all in sync, 2: not, 1: trouble. Works without the daemon too."""
 
 import argparse
-import json
 import sys
 import time
 from dataclasses import replace
@@ -9,10 +8,8 @@ from datetime import datetime
 
 from natnetd import config, status
 from natnetd.cli.terminal import paint, sign, size, table
-from natnetd.codec import pack
 from natnetd.errors import ConfigError, HostError
 from natnetd.host import ALL, Before, State
-from natnetd.model import Config
 from natnetd.reconcile import decide
 from natnetd.report import Reason, Report, Traffic
 from natnetd.state import runtime_directory
@@ -33,7 +30,7 @@ def run(asked: argparse.Namespace) -> int:
     """Show it once, or for as long as somebody watches."""
     while True:
         now = found(asked)
-        text = json.dumps(pack(now), indent=1, ensure_ascii=False) if asked.json else shown(now)
+        text = status.text(now).rstrip() if asked.json else shown(now)
         print(CLEAR + text if asked.watch and sys.stdout.isatty() else text, flush=True)
         if not asked.watch:
             return code(now)
@@ -75,13 +72,13 @@ def published() -> status.Status | None:
 
 
 def looked(path: str) -> status.Status:
-    """Look at the host; what would change is pending."""
+    """Look at the host; what would change is pending. Without a good file there is nothing to compare."""
     from natnetd.linux import open_host  # noqa: PLC0415
 
     try:
-        wanted, problem = config.load(path), ""
+        wanted = config.load(path)
     except ConfigError as error:
-        wanted, problem = Config(), str(error)
+        return status.Status(at=time.time(), file=path, file_error=str(error))
     seen = open_host().look(ALL, Before())
     judged, plan = decide(wanted, seen)
     report = Report(Reason.COMMAND, seen=seen, findings=judged.findings)
@@ -100,7 +97,6 @@ def looked(path: str) -> status.Status:
     return status.Status(
         at=time.time(),
         file=path,
-        file_error=problem,
         networks=tuple(networks),
         findings=judged.findings,
         dropped={reason: count.packets for reason, count in total.drops.items()},

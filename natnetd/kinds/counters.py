@@ -1,7 +1,6 @@
 """Statistics: what each network sent and received; a new element goes on where the last one was."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from natnetd.host import Layer, Snapshot
@@ -16,6 +15,10 @@ SETS = frozenset({"tx", "rx"})
 
 def plan(config: Config, seen: Snapshot) -> Iterable[Change[Any]]:
     """Fill `tx` and `rx`, seeded with the last figures seen."""
-    plain = (Element(name, (bridge,)) for bridge in config.networks for name in sorted(SETS))
-    want = [replace(e, count=seen.before.counters.get(e.name, Counter())) for e in plain]
+    last, zero = seen.before.counters, Counter()
+    want = [
+        Element(name, (bridge,), count=last.get(f"{name} {bridge}", zero))
+        for bridge in config.networks
+        for name in ("tx", "rx")
+    ]
     return diff_elements(NAME, want, seen, SETS)

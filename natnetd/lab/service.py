@@ -34,6 +34,7 @@ class Service:
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.listener.setblocking(False)
         address = directory / f"notify.{id(self)}"
+        address.unlink(missing_ok=True)  # an earlier one may have had this id
         self.listener.bind(str(address))
         address.chmod(0o666)
         own = {

@@ -6,11 +6,14 @@ from pathlib import Path
 
 from pyroute2 import IPRoute
 
+from natnetd.flows import suspects
 from natnetd.host import NO_HINT, Before, Door, Hint, Layer, Scope, Snapshot
 from natnetd.linux import dumps, sysctl
+from natnetd.linux.conntrack import Purge
 from natnetd.linux.netlink import ROUTE, Asker
 from natnetd.linux.nft import NftDoor
 from natnetd.linux.rtnl import AddressDoor, LinkDoor
+from natnetd.model import Config
 from natnetd.report import Traffic
 from natnetd.rows import Address, Link, Table
 
@@ -61,6 +64,12 @@ class LinuxHost:
         if scope.host or scope.networks is None or len(asked) > FEW * 8:
             return self.nft.look()
         return self.nft.look_at(asked)
+
+    def purge(self, config: Config) -> Purge:
+        """Begin to forget flows that slipped out untranslated. Raises HostError."""
+        names = {link.index: link.name for link in dumps.links(self.asker).values()}
+        carried = dumps.addresses(self.asker, names).values()
+        return Purge(suspects(config, (row for rows in carried for row in rows)))
 
     def sample(self) -> Traffic:
         """Read the counters of the packet path. Raises HostError."""

@@ -48,10 +48,16 @@ def head(family: int = INET, resource: int = 0) -> bytes:
 
 
 def generation(asker: Asker) -> int:
-    """Read the generation of the ruleset: one up for each transaction that changed something."""
-    for payload in asker.ask(GETGEN, head(0)):
-        value: int = struct.unpack(">I", attributes(payload, 4, len(payload))[1])[0]
-        return value
+    """Read the generation of the ruleset: one up for each transaction that changed something.
+
+    Raises HostError: no permission, or no nf_tables in the kernel.
+    """
+    try:
+        for payload in asker.ask(GETGEN, head(0)):
+            value: int = struct.unpack(">I", attributes(payload, 4, len(payload))[1])[0]
+            return value
+    except OSError as error:
+        raise refused(error) from error
     raise HostError("the kernel has no nf_tables: load the module nf_tables", permanent=True)
 
 

@@ -8,7 +8,7 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import nftables
@@ -48,10 +48,23 @@ class NftDoor:
     asker: Asker = field(default_factory=lambda: Asker(NETFILTER))
     spelling: dict[str, str] = field(default_factory=dict)
     covered: int = -1
+    last: Table | None = None
 
     def look(self) -> Table | None:
-        """See our table; None if it is not there. Raises HostError."""
-        self.covered = nfnl.generation(self.asker)
+        """See our table; None if it is not there. Raises HostError.
+
+        While the generation stands still so does the table: what was seen last is true, but for counters.
+        """
+        generation = nfnl.generation(self.asker)
+        if self.last is not None and generation == self.covered:
+            return self.last
+        self.covered = generation
+        found = self.read()
+        self.last = found and without_counts(found)
+        return found
+
+    def read(self) -> Table | None:
+        """List our table and its elements. Raises HostError."""
         lines = self.listing()
         if lines is None:
             return None
@@ -122,6 +135,7 @@ class NftDoor:
         It comes from a memory file, since only then do libnftables' complaints carry a line number.
         """
         log.debug("nft:\n%s", text)
+        self.last = None
         before = nfnl.generation(self.asker)
         fd = os.memfd_create("natnetd.nft", os.MFD_CLOEXEC)
         try:
@@ -146,6 +160,12 @@ class NftDoor:
             for have, want in zip(map(page.stateless, lines), wanted, strict=False):
                 if len(lines) == len(wanted) and have != want:
                     self.spelling[have] = want
+
+
+def without_counts(table: Table) -> Table:
+    """A table as it stays while nothing is committed: its counters go on."""
+    plain = {name: e if e.count is None else replace(e, count=None) for name, e in table.elements.items()}
+    return replace(table, elements=plain, drops={})
 
 
 def said(problem: str) -> str:

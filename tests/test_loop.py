@@ -1,0 +1,340 @@
+"""The loop on a fake host and a clock that is moved by hand: what it does when, without waiting for it."""
+
+import json
+import logging
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake import FakeHost
+from running import BAD, ONE, TWO
+
+from natnetd.daemon import BLIND_RETRY, PUBLISH, SETTLE, VERIFY, Daemon, Surroundings
+from natnetd.errors import HostError
+from natnetd.host import ALL, Layer, Scope, Snapshot
+from natnetd.model import Config
+from natnetd.publication import Outlets
+from natnetd.report import Reason, Traffic
+from natnetd.rows import Counter, Link
+from natnetd.state import State
+from natnetd.wake import Wake, Wakeup
+
+MOMENT = 1e-6  # seconds by which a sleep is too long, as real ones are
+STOP = Wakeup(stop=True)
+ADDRESSES = Wakeup(Scope(frozenset({"vmbr1"}), frozenset({Layer.ADDRESS}), host=False))
+
+
+class Nothing:
+    """A walk that finds no flow to forget."""
+
+    purged = 0
+
+    def step(self) -> bool:
+        return False
+
+
+class Host(FakeHost):
+    """A fake host that may be struck blind, and counts looks."""
+
+    blind: bool = False
+    generation: int = 7
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks: list[Scope] = []
+        self.traffic = Traffic()
+        self.add_link("vmbr0", kind="bridge")
+
+    def look(self, scope: Scope, *rest: Any) -> Snapshot:
+        self.looks.append(scope)
+        if self.blind:
+            raise HostError("cannot read from the kernel: no")
+        return super().look(scope, *rest)
+
+    def sample(self) -> Traffic:
+        if self.blind:
+            raise HostError("cannot read nftables: no")
+        return self.traffic
+
+    def purge(self, config: Config) -> Nothing:
+        assert config.networks
+        return Nothing()
+
+
+@dataclass
+class Script(Wake):
+    """Plays what is heard, one after the other; a silence lasts as long as the loop is ready to sleep.
+
+    What the loop has put off for a moment comes first.
+    """
+
+    acts: Iterator[Any] = field(default_factory=lambda: iter(()))
+    now: float = 1000.0
+    slept: list[float] = field(default_factory=list)
+
+    def clock(self) -> float:
+        return self.now
+
+    def wait(self, timeout: float | None) -> Wakeup:
+        assert timeout is not None
+        if timeout <= PUBLISH:
+            self.now += timeout + MOMENT
+            return Wakeup()
+        act = next(self.acts, STOP)
+        if callable(act):
+            act = act() or Wakeup()
+        if act == Wakeup():
+            self.slept.append(timeout)
+            self.now += timeout + MOMENT
+        return act if isinstance(act, Wakeup) else Wakeup()
+
+
+@dataclass
+class Events:
+    """Notes what the loop asks to be told of."""
+
+    ways: frozenset[str] = frozenset()
+
+    def watch(self, bridges: Iterable[str], ways: Iterable[str], links: Mapping[str, Link]) -> None:
+        assert set(bridges) <= set(links) | set(bridges)
+        self.ways = frozenset(ways)
+
+
+@dataclass
+class Stage:
+    """A daemon and all that surrounds it."""
+
+    directory: Path
+    host: Host = field(default_factory=Host)
+    script: Script = field(default_factory=Script)
+    follows: list[float] = field(default_factory=list)
+
+    def play(self, *acts: Any, text: str | None = ONE) -> Daemon:
+        """Run a daemon through some acts, to its end."""
+        if text is not None:
+            self.write(text)
+        self.script.acts = iter(acts)
+        around = Surroundings(
+            host=self.host,
+            wake=self.script,
+            events=Events(),
+            follow=lambda: self.follows.append(self.script.now),
+            clock=self.script.clock,
+        )
+        outlets, state = Outlets(self.directory / "run"), State(self.directory / "state")
+        daemon = Daemon(self.directory / "natnetd.yaml", around, outlets, state)
+        daemon.run()
+        return daemon
+
+    def write(self, text: str) -> None:
+        (self.directory / "natnetd.yaml").write_text(text, "utf-8")
+
+    def published(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.directory / "run" / "status.json").read_text("utf-8"))
+        return found
+
+
+@pytest.fixture
+def stage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Stage:
+    """Set the stage; the log is kept."""
+    caplog.set_level(logging.INFO)
+    return Stage(tmp_path)
+
+
+def test_everything_is_looked_at_each_minute_of_silence(stage: Stage) -> None:
+    stage.play(Wakeup(), Wakeup(), Wakeup())
+    assert stage.script.slept == pytest.approx([VERIFY] * 3, abs=0.2)
+    assert stage.host.looks == [ALL] * 4
+
+
+def test_an_event_is_looked_at_where_it_points_and_does_not_put_off_the_minute(stage: Stage) -> None:
+    def later() -> Wakeup:
+        stage.script.now += 20
+        return ADDRESSES
+
+    stage.play(later, Wakeup())
+    assert [scope.layers for scope in stage.host.looks] == [ALL.layers, {Layer.ADDRESS}, ALL.layers]
+    assert stage.script.slept == pytest.approx([VERIFY - 20], abs=0.2)
+
+
+def test_lost_events_are_made_good_by_a_look_at_everything(stage: Stage) -> None:
+    daemon = stage.play(Wakeup(ADDRESSES.scope, overrun=True))
+    assert stage.host.looks == [ALL, ALL]
+    assert "natnetd_netlink_overruns_total 1.0" in daemon.public.metrics.render().decode()
+
+
+def test_drift_found_by_the_minutes_look_is_repaired_and_said_so(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    def silently() -> None:
+        stage.host.addresses["vmbr1"].clear()
+
+    daemon = stage.play(silently)
+    assert "drift: + address 10.0.0.1/16 on vmbr1; repaired in" in caplog.text
+    assert daemon.public.report.reason is Reason.VERIFY
+    text = daemon.public.metrics.render().decode()
+    assert 'change="missing",kind="address",layer="address",source="verify"} 1.0' in text
+
+
+def test_a_blind_look_is_tried_again_each_second_and_said(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    def struck() -> Wakeup:
+        stage.host.blind = True
+        return ADDRESSES
+
+    def healed() -> Wakeup:
+        assert stage.published()["blind"] == "cannot read from the kernel: no"
+        assert stage.published()["networks"][0]["state"] == "failed"
+        stage.host.blind = False
+        return Wakeup()
+
+    stage.play(struck, Wakeup(), healed)
+    assert stage.script.slept == pytest.approx([BLIND_RETRY] * 2, abs=0.2)
+    assert "cannot look at the host: cannot read from the kernel: no" in caplog.text
+    assert stage.published()["blind"] == ""
+
+
+def test_what_failed_is_tried_again_in_its_time_and_told_as_failed_meanwhile(stage: Stage) -> None:
+    states: list[str] = []
+
+    def told() -> Wakeup:
+        states.append(stage.published()["networks"][0]["state"])
+        return Wakeup()
+
+    def elsewhere() -> Wakeup:
+        told()
+        return Wakeup(Scope(None, frozenset({Layer.NFT}), host=False), rung=True)
+
+    def healed() -> Wakeup:
+        stage.host.broken = frozenset()
+        return told()
+
+    stage.host.broken = frozenset({"vmbr1"})
+    daemon = stage.play(told, elsewhere, told, healed, *[Wakeup()] * 20, told)
+    assert states == ["failed"] * 4 + ["in_sync"]
+    assert 0.1 <= stage.script.slept[0] < 0.12
+    assert daemon.before.troubles == {}
+
+
+def test_a_changed_file_is_left_alone_for_a_moment_and_then_read(stage: Stage) -> None:
+    def saved() -> Wakeup:
+        stage.write(TWO)
+        return Wakeup(file=True)
+
+    stage.play(saved, Wakeup())
+    assert stage.script.slept == pytest.approx([SETTLE], abs=0.01)
+    assert "vmbr2" in stage.host.links
+
+
+def test_a_change_of_the_file_that_nobody_told_of_is_found_within_a_minute(stage: Stage) -> None:
+    stage.play(lambda: stage.write(TWO))
+    assert stage.script.slept == pytest.approx([VERIFY], abs=0.2)
+    assert "vmbr2" in stage.host.links
+    assert stage.follows == pytest.approx([1000.0 + VERIFY], abs=0.2)
+
+
+def test_a_bad_file_is_not_read_out_each_minute(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    stage.play(lambda: stage.write(BAD), Wakeup(), Wakeup(), Wakeup())
+    assert caplog.text.count("10.0.0.300") == 1
+
+
+def test_a_port_that_is_taken_is_tried_again_each_minute(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket() as squatter:
+        squatter.bind(("127.0.0.1", 0))
+        squatter.listen()
+        port = squatter.getsockname()[1]
+        seen: list[bool] = []
+
+        def free() -> Wakeup:
+            squatter.close()
+            return Wakeup()
+
+        def open_now() -> Wakeup:
+            with socket.create_connection(("127.0.0.1", port), timeout=5):
+                seen.append(True)
+            return STOP
+
+        text = ONE.replace("metrics: false", f"metrics: {{listen: 127.0.0.1:{port}}}")
+        stage.play(Wakeup(), free, open_now, text=text)
+    assert seen == [True]
+    assert caplog.text.count(f"cannot serve metrics at 127.0.0.1:{port}") == 2
+
+
+def test_a_finding_is_said_and_published_when_it_comes_and_when_it_goes(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    links = Wakeup(Scope(None, frozenset({Layer.LINK, Layer.ADDRESS, Layer.SYSCTL})))
+    uplink = stage.host.links["vmbr0"]
+
+    def gone() -> Wakeup:
+        del stage.host.links["vmbr0"]
+        return links
+
+    def back() -> Wakeup:
+        assert stage.published()["networks"][0]["state"] == "waiting"
+        stage.host.links["vmbr0"] = uplink
+        return links
+
+    stage.play(gone, links, links, back)
+    assert caplog.text.count("? waiting vmbr1: uplink vmbr0") == 1
+    assert stage.published()["networks"][0]["state"] == "in_sync"
+
+
+def test_counters_are_kept_at_the_end_and_on_each_scrape(stage: Stage) -> None:
+    seen: list[int] = []
+
+    def counted(packets: int) -> Any:
+        def act() -> Wakeup:
+            seen.append(State(stage.directory / "state").tally().total.elements.get(name, Counter()).packets)
+            stage.host.traffic = Traffic({name: Counter(packets, packets)})
+            return Wakeup(rung=True)
+
+        return act
+
+    name = "tx vmbr1"
+    stage.play(counted(5), counted(3), counted(7))
+    stage.host.table = None
+    stage.play(counted(8), text=None)
+    assert seen == [0, 5, 8, 12]
+    assert State(stage.directory / "state").tally().total.elements[name] == Counter(13, 13)
+
+
+def test_counters_that_cannot_be_read_stop_no_scrape(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    def struck() -> Wakeup:
+        stage.host.blind = True
+        return Wakeup(rung=True)
+
+    daemon = stage.play(struck)
+    assert "cannot read the counters: cannot read nftables: no" in caplog.text
+    assert daemon.public.metrics.samples >= 2
+
+
+def test_many_changes_are_told_in_few_lines(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    networks = "\n".join(f"  n{i}: {{addresses: 10.{i}.0.1/24}}" for i in range(50))
+    stage.play(text=f"metrics: false\nnetworks:\n{networks}\n")
+    told = [r.message for r in caplog.records if r.message.startswith("start: ")]
+    assert len(told) == 41
+    assert told[-1].startswith("start: and ")
+
+
+def test_without_a_good_file_nothing_is_touched_whatever_happens(stage: Stage) -> None:
+    stage.play(ADDRESSES, Wakeup(), Wakeup(reload=True), Wakeup(rung=True), text=BAD)
+    assert (stage.host.looks, stage.host.writes) == ([], 0)
+    assert stage.published()["waiting"] is True
+
+
+def test_counters_survive_a_time_without_a_good_file(stage: Stage) -> None:
+    def counted() -> Wakeup:
+        stage.host.traffic = Traffic({"tx vmbr1": Counter(5, 5)})
+        return Wakeup(rung=True)
+
+    stage.play(counted)
+    (stage.directory / "state" / "last-good.yaml").unlink()
+    stage.play(Wakeup(rung=True), text=BAD)
+    assert State(stage.directory / "state").tally().total.elements["tx vmbr1"] == Counter(5, 5)
