@@ -47,8 +47,8 @@ class Watched(Host, Protocol):
     def sample(self) -> Traffic:
         """Read the counters. Raises HostError."""
 
-    def purge(self, config: Config) -> Walk:
-        """Begin to forget flows that slipped out untranslated. Raises HostError."""
+    def purge(self, config: Config, *, translated: bool = False) -> Walk:
+        """Begin to forget flows that are against the rules, untranslated ones or all. Raises HostError."""
 
     @property
     def generation(self) -> int:
@@ -219,8 +219,8 @@ class Daemon:
             self.times.retry, self.retry_scope = self.around.clock() + BLIND_RETRY, ALL
         elif waiting:
             self.times.retry, self.retry_scope = waiting
-        if gap(report) and report.reason is not Reason.RELOAD:
-            self.begin_to_forget(config)
+        if gap(report):
+            self.begin_to_forget(config, ruled_anew=report.reason is Reason.RELOAD)
         if news:
             self.times.publish = min(self.times.publish, self.around.clock() + PUBLISH)
 
@@ -234,10 +234,10 @@ class Daemon:
 
     # --- what is not urgent
 
-    def begin_to_forget(self, config: Config) -> None:
-        """Start to look for flows that slipped out while NAT or isolation had a hole."""
+    def begin_to_forget(self, config: Config, *, ruled_anew: bool) -> None:
+        """Start to look for flows that slipped out through a hole, or that the new rules do not let live."""
         try:
-            self.walk = self.around.host.purge(config)
+            self.walk = self.around.host.purge(config, translated=ruled_anew)
         except (HostError, OSError) as error:
             log.warning("cannot look for leaked flows: %s", error)
 
@@ -253,7 +253,7 @@ class Daemon:
         if not more:
             self.public.metrics.purged.inc(self.walk.purged)
             if self.walk.purged:
-                log.warning("forgot %d flows that had left untranslated", self.walk.purged)
+                log.warning("forgot %d flows that were against the rules", self.walk.purged)
             self.walk = None
 
     def sample(self) -> None:

@@ -1,11 +1,11 @@
 """Which flows are as they should be; pure. After a gap in NAT the others are found and forgotten."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network, collapse_addresses, ip_interface
 
 from natnetd.host import Layer
-from natnetd.model import Config
+from natnetd.model import Config, Network
 from natnetd.report import Report
 from natnetd.rows import Address
 
@@ -17,25 +17,39 @@ MULTICAST = 0xE0000000
 
 
 @dataclass(frozen=True, slots=True)
-class Suspects:
-    """Whose flows should be translated, and where to they need not be."""
+class Origin:
+    """A subnet whose flows are looked at: where to they may go, and how."""
 
-    sources: tuple[tuple[Prefix, tuple[Prefix, ...]], ...] = ()
-    """Subnets of networks that leave translated, each with the destinations exempt from it."""
+    prefix: Prefix
+    way_out: str
+    """nat, routed or closed."""
+    exempt: tuple[Prefix, ...] = ()
+    reach: tuple[Prefix, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Suspects:
+    """All that is needed to tell a flow that should not be, or not be so."""
+
+    origins: tuple[Origin, ...] = ()
     inside: tuple[Prefix, ...] = ()
     """Subnets of all networks."""
     own: frozenset[int] = frozenset()
     """Addresses of this host."""
 
-    def exempt(self, source: int) -> tuple[Prefix, ...] | None:
-        """Say where flows of a source may go untranslated; None if they are not ours to judge."""
-        return next((exempt for prefix, exempt in self.sources if within(source, prefix)), None)
+    def origin(self, source: int) -> Origin | None:
+        """Find whose flow it is; None: not ours to judge."""
+        return next((origin for origin in self.origins if within(source, origin.prefix)), None)
 
-    def leaked(self, destination: int, exempt: tuple[Prefix, ...]) -> bool:
-        """Say whether an untranslated flow to a destination should have been translated."""
+    def wrong(self, origin: Origin, destination: int, *, translated: bool) -> bool:
+        """Say whether a flow is against the rules: untranslated on its way out, or on no way it may take."""
         if destination >= MULTICAST or destination in self.own:
             return False
-        return not any(within(destination, prefix) for prefix in (*exempt, *self.inside))
+        if any(within(destination, prefix) for prefix in self.inside):
+            return not any(within(destination, prefix) for prefix in origin.reach)
+        if origin.way_out == "nat":
+            return not translated and not any(within(destination, prefix) for prefix in origin.exempt)
+        return origin.way_out == "closed"
 
 
 def within(address: int, prefix: Prefix) -> bool:
@@ -45,17 +59,27 @@ def within(address: int, prefix: Prefix) -> bool:
 
 def suspects(config: Config, carried: Iterable[Address]) -> Suspects:
     """Sum up a configuration; `carried` are all addresses of the host."""
-    sources = tuple(
-        (prefix, prefixes(network.nat.exempt))
-        for network in config.networks.values()
-        if network.nat is not None and not network.routed
-        for prefix in prefixes(a.network for a in network.addresses if isinstance(a, IPv4Interface))
-    )
-    inside = (
-        a.network for n in config.networks.values() for a in n.addresses if isinstance(a, IPv4Interface)
-    )
+    subnets = {name: prefixes(subnets_of(network)) for name, network in config.networks.items()}
     hosts = (ip_interface(row.interface) for row in carried)
-    return Suspects(sources, prefixes(inside), frozenset(int(h.ip) for h in hosts if h.version == 4))
+    return Suspects(
+        tuple(o for n in config.networks.values() for o in origins(n, subnets)),
+        prefixes(subnet for n in config.networks.values() for subnet in subnets_of(n)),
+        frozenset(int(h.ip) for h in hosts if h.version == 4),
+    )
+
+
+def origins(network: Network, subnets: Mapping[str, tuple[Prefix, ...]]) -> Iterator[Origin]:
+    """Sum up one network."""
+    way_out = "routed" if network.routed else "nat" if network.nat else "closed"
+    exempt = prefixes(network.nat.exempt) if network.nat else ()
+    reach = tuple(p for name in (network.name, *network.reach) for p in subnets.get(name, ()))
+    for prefix in subnets[network.name]:
+        yield Origin(prefix, way_out, exempt, reach)
+
+
+def subnets_of(network: Network) -> Iterator[IPv4Network]:
+    """The IPv4 subnets of a network."""
+    return (a.network for a in network.addresses if isinstance(a, IPv4Interface))
 
 
 def prefixes(networks: Iterable[IPv4Network]) -> tuple[Prefix, ...]:

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
+from natnetd.around import Around
 from natnetd.errors import HostError
 from natnetd.model import Config
-from natnetd.rows import Address, Counter, Element, Link, Table
+from natnetd.rows import Address, Counter, Element, Link, Port, Table
 
 
 class Layer(StrEnum):
@@ -128,7 +129,7 @@ class Before:
     drops: Mapping[str, Counter] = field(default_factory=dict)
     troubles: Mapping[str, Trouble] = field(default_factory=dict)
     bouts: Mapping[str, Bout] = field(default_factory=dict)
-    ports: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    ports: Mapping[str, tuple[Port, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
 
@@ -142,6 +143,7 @@ class Snapshot:
     table: Table | None = None
     default_links: frozenset[str] = frozenset()
     machine: str = ""
+    around: Around = field(default_factory=Around)
     before: Before = field(default_factory=Before)
 
     def ports(self, bridge: str) -> tuple[Link, ...]:

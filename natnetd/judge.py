@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from natnetd.host import Finding, Snapshot, State
 from natnetd.model import Config, Network, Whole
 from natnetd.rows import Link
+from natnetd.surroundings import surroundings
 
 PHYSICAL = frozenset({"", "bond", "team", "vlan", "macvlan", "wlan"})
 """Kinds of links that lead out of the host: a NIC has no kind; guests come as tun, veth and the like."""
@@ -40,6 +41,7 @@ def judge(config: Config, seen: Snapshot) -> Judged:
         findings += uplinks(network, seen, by_index)
         findings += source(network, carried)
     findings += in_use(config, seen)
+    findings += surroundings(config, seen)
     return Judged.of(config, tuple(findings))
 
 

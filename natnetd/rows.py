@@ -59,10 +59,14 @@ class Bridge:
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A guest's interface and the bridge it is plugged into."""
+    """A guest's interface and the bridge it is plugged into; `settings` are its own there, as netlink says.
+
+    They are not compared: nobody keeps them true, they are only given back with the bridge.
+    """
 
     index: int
     bridge: str | None
+    settings: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

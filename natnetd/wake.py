@@ -13,6 +13,7 @@ from typing import Protocol
 
 from natnetd.host import Scope
 from natnetd.report import Culprit
+from natnetd.rows import Port
 
 ROUNDS = 16  # times that sources are read before a look
 NOTHING = Scope(frozenset(), frozenset(), host=False)
@@ -24,7 +25,7 @@ class Notice:
 
     scope: Scope = NOTHING
     culprit: Culprit | None = None
-    ports: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    ports: Mapping[str, tuple[Port, ...]] = field(default_factory=dict)
     overrun: bool = False
     file: bool = False
     rung: bool = False
@@ -48,7 +49,7 @@ class Wakeup:
 
     scope: Scope = NOTHING
     culprits: tuple[Culprit, ...] = ()
-    ports: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    ports: Mapping[str, tuple[Port, ...]] = field(default_factory=dict)
     overrun: bool = False
     file: bool = False
     rung: bool = False

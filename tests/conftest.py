@@ -28,7 +28,7 @@ def sandbox() -> Sandbox:
 
 
 def open_way(tree: Path) -> None:
-    """Let every user reach the tree, in this mount namespace only: one cloned into /root is closed to them."""
+    """Let every user reach the tree, in this mount namespace: one cloned into /root is closed to them."""
     closed = next((path for path in reversed(tree.parents) if not path.stat().st_mode & stat.S_IXOTH), None)
     if closed is None:
         return

@@ -53,7 +53,7 @@ class FakeHost:
         )
 
     def asked(self, link: Link, near: frozenset[str] | None, before: Before) -> bool:
-        former = [index for ports in before.ports.values() for index in ports]
+        former = [port.index for ports in before.ports.values() for port in ports]
         return near is None or link.name in near or link.index in former
 
     def look_at_table(self, scope: Scope, hint: Hint) -> Table | None:

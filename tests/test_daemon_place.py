@@ -51,18 +51,18 @@ print(flush=True); input()
 """
 
 
-def nobodys(directory: Path) -> Path:
+def nobodys(directory: Path, user: int = NOBODY) -> Path:
     """Give the service's directories to the user it runs as, as systemd does."""
     for name in ("run", "state"):
         (directory / name).mkdir()
-        os.chown(directory / name, NOBODY, NOBODY)
+        os.chown(directory / name, user, user)
     return directory
 
 
 @contextmanager
-def nobody(host: Namespace, program: str) -> Iterator[int]:
+def nobody(host: Namespace, program: str, rightless: tuple[str, ...] = RIGHTLESS) -> Iterator[int]:
     """Run Python as a user without rights, from its first line of output until the end; tells its pid."""
-    command = [*RIGHTLESS, sys.executable, "-c", program]
+    command = [*rightless, sys.executable, "-c", program]
     with host.popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -235,7 +235,9 @@ def test_broken_state_is_said_and_overwritten(host: Namespace, directory: Path) 
 
 
 def test_without_watches_the_file_is_read_on_request(world: World, directory: Path) -> None:
-    with nobody(world.host, HOARD), start(world.host, nobodys(directory), ONE, command=UNIT) as service:
+    rightless, unit = (tuple(w.replace(str(NOBODY), "65533") for w in words) for words in (RIGHTLESS, UNIT))
+    place = nobodys(directory, 65533)  # watches are counted by user, and other tests run as nobody
+    with nobody(world.host, HOARD, rightless), start(world.host, place, ONE, command=unit) as service:
         assert "cannot watch" in service.lines()[0]
         written(directory, TWO)
         service.send(signal.SIGHUP)

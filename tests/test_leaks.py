@@ -13,7 +13,7 @@ from natnetd.flows import suspects
 from natnetd.lab.echo import Echo
 from natnetd.lab.service import Service
 from natnetd.lab.sniffer import Sniffer
-from natnetd.lab.traffic import Connection, Flow
+from natnetd.lab.traffic import ABSENCE, Connection, Flow
 from natnetd.lab.wait import wait_until
 from natnetd.lab.world import World
 from natnetd.linux.conntrack import CT_GET, ORIG_SOURCE
@@ -99,25 +99,45 @@ def test_the_service_forgets_them_by_itself(world: World, tmp_path: Path) -> Non
             flow.send()
             wait_until(lambda: entries() > 0, what="the flow's entry")
             service.send(signal.SIGCONT)
-            service.wait_line("forgot 1 flows that had left untranslated")
+            service.wait_line("forgot 1 flows that were against the rules")
             assert flow.ask() == f"203.0.113.2:{flow.port}"
 
 
+def test_a_flow_that_new_rules_do_not_let_live_is_cut(world: World, tmp_path: Path) -> None:
+    file = tmp_path / "natnetd.yaml"
+    file.write_text(TEXT)
+    with Service(world.host, file, tmp_path).wait_ready() as service:
+        guest = world.guest("a", "vmbr1", "10.0.0.2/16", "10.0.0.1")
+        with Echo(world.outside), Connection(guest.ns, INTERNET) as flow:
+            assert flow.ask() == f"203.0.113.2:{flow.port}"
+            file.write_text("metrics: false\nnetworks: {vmbr1: {addresses: 10.0.0.1/16}}")
+            service.wait_line("forgot 1 flows that were against the rules")
+            flow.send()
+            assert flow.receive(ABSENCE) is None
+
+
 @pytest.mark.parametrize(
-    ("source", "destination", "leaked"),
+    ("source", "destination", "translated", "wrong"),
     [
-        ("10.0.0.2", "198.51.100.7", True),
-        ("10.0.0.2", "198.51.100.65", False),  # exempt
-        ("10.0.0.2", "10.20.0.2", False),  # another of our networks
-        ("10.0.0.2", "203.0.113.2", False),  # the host
-        ("10.0.0.2", "224.0.0.251", False),  # multicast
-        ("10.0.0.2", "255.255.255.255", False),
-        ("10.20.0.2", "198.51.100.7", False),  # routed
-        ("192.168.1.1", "198.51.100.7", False),  # somebody else's
+        ("10.0.0.2", "198.51.100.7", False, True),
+        ("10.0.0.2", "198.51.100.7", True, False),
+        ("10.0.0.2", "198.51.100.65", False, False),  # exempt
+        ("10.0.0.2", "10.0.7.7", False, False),  # its own network
+        ("10.0.0.2", "10.20.0.2", False, True),  # another one, not to be reached
+        ("10.30.0.2", "10.20.0.2", False, False),  # to be reached
+        ("10.30.0.2", "198.51.100.7", True, True),  # closed
+        ("10.0.0.2", "203.0.113.2", False, False),  # the host
+        ("10.0.0.2", "224.0.0.251", False, False),  # multicast
+        ("10.0.0.2", "255.255.255.255", False, False),
+        ("10.20.0.2", "198.51.100.7", False, False),  # routed
+        ("192.168.1.1", "198.51.100.7", False, False),  # somebody else's
     ],
 )
-def test_which_flows_should_have_been_translated(source: str, destination: str, leaked: bool) -> None:
-    found = suspects(config.parse(TEXT, "test.yaml"), [Address("vmbr0", "203.0.113.2/24")])
-    exempt = found.exempt(int.from_bytes(socket.inet_aton(source), "big"))
+def test_which_flows_are_against_the_rules(
+    source: str, destination: str, translated: bool, wrong: bool
+) -> None:
+    text = TEXT + "  vault: {addresses: 10.30.0.1/24, reach: vmbr2}\n"
+    found = suspects(config.parse(text, "test.yaml"), [Address("vmbr0", "203.0.113.2/24")])
+    origin = found.origin(int.from_bytes(socket.inet_aton(source), "big"))
     there = int.from_bytes(socket.inet_aton(destination), "big")
-    assert (exempt is not None and found.leaked(there, exempt)) is leaked
+    assert (origin is not None and found.wrong(origin, there, translated=translated)) is wrong

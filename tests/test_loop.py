@@ -59,7 +59,7 @@ class Host(FakeHost):
             raise HostError("cannot read nftables: no")
         return self.traffic
 
-    def purge(self, config: Config) -> Nothing:
+    def purge(self, config: Config, *, translated: bool = False) -> Nothing:
         assert config.networks
         return Nothing()
 
@@ -164,6 +164,13 @@ def test_lost_events_are_made_good_by_a_look_at_everything(stage: Stage) -> None
     daemon = stage.play(Wakeup(ADDRESSES.scope, overrun=True))
     assert stage.host.looks == [ALL, ALL]
     assert "natnetd_netlink_overruns_total 1.0" in daemon.public.metrics.render().decode()
+
+
+def test_signs_of_life_come_in_silence_from_the_start(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "30000000")
+    stage.play()  # the next start finds everything true and goes to sleep at once
+    stage.play(*[Wakeup()] * 4)
+    assert stage.script.slept == pytest.approx([15.0] * 4, abs=0.2)
 
 
 def test_drift_found_by_the_minutes_look_is_repaired_and_said_so(

@@ -33,9 +33,15 @@ ADDRESS = Change(
 FOREIGN = Change(Layer.NFT, "isolation", "vmbr1", "nets x", Address("x", "y"), None)
 
 
+def prompt() -> Metrics:
+    """Have metrics whose loop answers at once."""
+    metrics = Metrics(lambda: metrics.publish(metrics.sample))
+    return metrics
+
+
 def exercised() -> Metrics:
     """Give every metric something to tell."""
-    metrics = Metrics()
+    metrics = prompt()
     metrics.reloaded(good=True, now=100.0)
     outcomes = (Outcome(TABLE, None, 0.25), Outcome(FOREIGN, None, 0.5), Outcome(ADDRESS, "no", 0.75))
     metrics.record(Report(Reason.EVENT, outcomes=outcomes, took=1.0), 200.0)
@@ -100,7 +106,7 @@ def test_everything_a_report_and_a_sample_say_is_told() -> None:
 
 @pytest.mark.parametrize("reason", [Reason.START, Reason.RELOAD, Reason.RETRY])
 def test_what_a_start_or_a_new_file_asks_for_is_no_drift(reason: Reason) -> None:
-    metrics = Metrics()
+    metrics = prompt()
     metrics.record(Report(reason, outcomes=(Outcome(ADDRESS),)), 300.0)
     found = told(metrics)
     assert not [
@@ -120,7 +126,7 @@ def test_a_bad_file_is_told_and_leaves_the_time_of_the_good_one() -> None:
 
 
 def test_a_table_that_could_not_be_made_closes_no_window() -> None:
-    metrics = Metrics()
+    metrics = prompt()
     metrics.record(Report(Reason.EVENT, outcomes=(Outcome(TABLE, "refused", 9.0),)), 1.0)
     assert told(metrics)["natnetd_last_unprotected_window_seconds{}"] == 0
 

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeVar
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -20,6 +21,7 @@ from natnetd.lab.world import Guest, World
 
 SERVED = ONE.replace("metrics: false\n", "")
 INTERNET = "198.51.100.7"
+T = TypeVar("T")
 
 
 def scrape(port: int = 9787, path: str = "/metrics") -> dict[str, float]:
@@ -87,6 +89,15 @@ class Meter:
         self.last = now
         return now
 
+    def stands_still(self, disturb: Callable[[], T]) -> T:
+        """Disturb while no packet passes, and demand that none is counted."""
+        before = self.read()
+        result = disturb()
+        after = self.read()
+        moved = {name for name in before if "_forwarded_" in name and before[name] != after[name]}
+        assert moved == set()
+        return result
+
     def moves(self, packets: int) -> None:
         """Let the guest ping, and demand that it is counted."""
         names = [
@@ -129,10 +140,10 @@ def test_counters_only_grow_whatever_becomes_of_the_kernels_own(world: World, di
         harm(["nft", "flush", "chain", "inet", "natnetd", "between"]),
         lambda: reloaded(service),
     ):
-        disturb()
+        meter.stands_still(disturb)
         meter.moves(5)
     for number in (signal.SIGTERM, signal.SIGKILL):
-        service = restart(number)
+        service = meter.stands_still(lambda number=number: restart(number))  # type: ignore[misc]
         meter.moves(5)
     service.stop(signal.SIGKILL)
     host.check(["nft", "flush", "ruleset"])

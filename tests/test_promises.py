@@ -17,7 +17,7 @@ from natnetd.model import Config
 from natnetd.plan import Plan, phases
 from natnetd.reconcile import Pass, decide, reconcile
 from natnetd.report import Report
-from natnetd.rows import GROUP, Address
+from natnetd.rows import GROUP, Address, Port
 
 TWO = """
 networks:
@@ -274,7 +274,7 @@ def test_ports_orphaned_by_a_deletion_are_plugged_in_again(place: Place) -> None
     place.make("link set tap0 up master vmbr1")
     index = place.look().links["tap0"].index
     place.make("link del vmbr1")
-    report = place.want(TWO, before=Before(ports={"vmbr1": (index, 9999)}))
+    report = place.want(TWO, before=Before(ports={"vmbr1": (Port(index, "vmbr1"), Port(9999, "vmbr1"))}))
     assert report.ok
     seen = place.look()
     assert seen.links["tap0"].master == seen.links["vmbr1"].index

@@ -16,6 +16,7 @@ from natnetd.patience import FIRST_RETRY, LAST_RETRY, again
 from natnetd.plan import Change
 from natnetd.reconcile import Pass, decide, reconcile
 from natnetd.report import Outcome, Reason, Report
+from natnetd.rows import Port
 
 CONFIG = Config(
     {
@@ -153,7 +154,7 @@ class Blind(FakeHost):
 
 
 def test_a_look_that_fails_changes_nothing_and_forgets_nothing() -> None:
-    known = Before(troubles={"bridge vmbr1": Trouble(2, "x", 1.0)}, ports={"vmbr1": (7,)})
+    known = Before(troubles={"bridge vmbr1": Trouble(2, "x", 1.0)}, ports={"vmbr1": (Port(7, "vmbr1"),)})
     passes = Passes(Blind(), before=known)
     report = passes.make()
     assert report.blind == "cannot read from the kernel: no buffer space available"
@@ -176,9 +177,9 @@ def test_former_ports_travel_until_they_are_plugged_in_again() -> None:
     passes.make()
     tap = passes.host.add_link("tap0", kind="tun")
     passes.host.broken = frozenset({"vmbr1"})
-    passes.before = replace(passes.before, ports={"vmbr1": (tap.index,)})
+    passes.before = replace(passes.before, ports={"vmbr1": (Port(tap.index, "vmbr1"),)})
     passes.make()
-    assert passes.before.ports == {"vmbr1": (tap.index,)}
+    assert passes.before.ports == {"vmbr1": (Port(tap.index, "vmbr1"),)}
     passes.host.broken = frozenset()
     passes.clock.now += 1
     passes.make(Reason.RETRY)

@@ -10,6 +10,7 @@ from running import TWO, converged, reloaded, start, undone
 
 from natnetd.lab.netns import Namespace
 from natnetd.lab.service import Service
+from natnetd.lab.wait import wait_until
 from natnetd.lab.world import World
 
 FOREIGN = """
@@ -270,6 +271,22 @@ def test_harm_to_links_addresses_and_forwarding_is_repaired(
         assert at_rest(service, directory)
         assert plugged(world.host) == {"veth100i0": "vmbr1", "tap101i0": "vmbr1"}
     assert foreign(world.host) == before
+
+
+def test_ports_get_their_own_settings_back_with_their_bridge(service: Service, world: World) -> None:
+    with service:
+        world.host.check(
+            ["bridge", "link", "set", "dev", "veth100i0", "isolated", "on", "learning", "off", "cost", "7"]
+        )
+        world.host.ip("link del vmbr1")
+        service.wait_line("drift: ~ port veth100i0 on vmbr1", "repaired in")
+        wait_until(lambda: "isolated on" in port_of(world.host), what="its settings")
+        assert "learning off" in port_of(world.host)
+        assert "cost 7" in port_of(world.host)
+
+
+def port_of(host: Namespace) -> str:
+    return host.check(["bridge", "-d", "link", "show", "dev", "veth100i0"])
 
 
 def plugged(host: Namespace) -> dict[str, str]:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from natnetd.host import Layer, Scope
 from natnetd.linux.files import FileWatch, steps
 from natnetd.report import Culprit
+from natnetd.rows import Port
 from natnetd.wake import Bell, Notice, Wake, Wakeup
 
 
@@ -74,12 +75,12 @@ def test_a_culprit_is_named_once_and_ports_are_put_together() -> None:
     for notice in (
         Notice(TABLE, NFT),
         Notice(TABLE, NFT),
-        Notice(ports={"a": (1,)}),
-        Notice(ports={"b": (2,)}),
+        Notice(ports={"a": (Port(1, "a"),)}),
+        Notice(ports={"b": (Port(2, "b"),)}),
     ):
         heard |= notice
     assert heard.culprits == (NFT,)
-    assert heard.ports == {"a": (1,), "b": (2,)}
+    assert heard.ports == {"a": (Port(1, "a"),), "b": (Port(2, "b"),)}
 
 
 scopes = st.builds(

@@ -5,6 +5,7 @@ they travel in `before`. One that has found another bridge meanwhile, or is gone
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from natnetd.host import Layer, Snapshot
@@ -22,7 +23,8 @@ def plan(config: Config, seen: Snapshot) -> Iterable[Change[Any]]:
     for bridge, ports in seen.before.ports.items():
         if bridge not in config.networks:
             continue
-        for index in ports:
-            if index in orphans:
-                key = f"{orphans[index].name} on {bridge}"
-                yield Change(LAYER, NAME, bridge, key, Port(index, None), Port(index, bridge))
+        for port in ports:
+            if port.index in orphans:
+                key = f"{orphans[port.index].name} on {bridge}"
+                want = replace(port, bridge=bridge)
+                yield Change(LAYER, NAME, bridge, key, Port(port.index, None), want)

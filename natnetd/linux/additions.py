@@ -23,14 +23,19 @@ from natnetd.linux.dumps import (
     IFLA_LINKINFO,
     IFLA_MASTER,
     IFLA_MTU,
+    IFLA_PROTINFO,
     INFO_DATA,
     INFO_KIND,
     LINK_HEAD,
 )
-from natnetd.linux.netlink import attribute
+from natnetd.linux.netlink import attribute, attributes
 from natnetd.rows import PROTO, Bridge
 
-RTM_NEWLINK, RTM_NEWADDR = 16, 20
+RTM_NEWLINK, RTM_SETLINK, RTM_NEWADDR = 16, 19, 20
+NESTED = 0x8000
+AF_BRIDGE = 7
+SETTABLE = frozenset({2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 25, 27, 30, 32, 33})
+"""Priority, cost, hairpin, guard, protect, fast leave, learning, floods, proxy ARP, isolated and the like."""
 NLM_F_EXCL, NLM_F_CREATE = 0x200, 0x400
 IFA_BROADCAST, IFA_FLAGS = 4, 8
 IFA_F_NODAD = 0x02
@@ -74,6 +79,14 @@ def alias(name: str, text: str) -> Request:
 def plug(index: int, bridge_index: int) -> Request:
     """Make a link a port of a bridge."""
     return RTM_NEWLINK, 0, LINK_HEAD.pack(0, 0, index, 0, 0) + integer(IFLA_MASTER, bridge_index)
+
+
+def port_settings(index: int, settings: str) -> Request:
+    """Give a port back what it had set: the kernel takes IFLA_BRPORT_* as it gave them."""
+    had = attributes(bytes.fromhex(settings), 0, len(settings) // 2)
+    own = b"".join(attribute(kind, value) for kind, value in had.items() if kind in SETTABLE)
+    body = LINK_HEAD.pack(AF_BRIDGE, 0, index, 0, 0) + attribute(IFLA_PROTINFO | NESTED, own)
+    return RTM_SETLINK, 0, body
 
 
 def address(index: int, interface: str) -> Request:

@@ -7,7 +7,7 @@ drops it) until its entry is gone. pyroute2 needs 0.2 s where its filter works a
 
 import struct
 
-from natnetd.flows import Prefix, Suspects
+from natnetd.flows import Origin, Suspects
 from natnetd.linux.netlink import (
     NETFILTER,
     NLM_F_DUMP,
@@ -32,15 +32,18 @@ ORIG_SOURCE = slice(16, 20)
 class Purge:
     """One walk through the table, a slice at each `step`; never stops for one entry."""
 
-    def __init__(self, suspects: Suspects) -> None:
-        """Start. Raises HostError: no permission."""
+    def __init__(self, suspects: Suspects, *, translated: bool = False) -> None:
+        """Start; if the rules changed, also with `translated` flows. Raises HostError: no permission."""
         self.suspects = suspects
         self.asker = Asker(NETFILTER)
         self.deleter = Asker(NETFILTER)
         self.purged = 0
-        self.known: dict[bytes, tuple[Prefix, ...] | None] = {}
+        self.known: dict[bytes, Origin | None] = {}
         body = struct.pack(">BBH", AF_INET, 0, 0)
-        body += attribute(STATUS, struct.pack(">I", 0)) + attribute(STATUS_MASK, struct.pack(">I", SRC_NAT))
+        if not translated:
+            body += attribute(STATUS, struct.pack(">I", 0)) + attribute(
+                STATUS_MASK, struct.pack(">I", SRC_NAT)
+            )
         self.asker.send(CT_GET, NLM_F_DUMP, body)
 
     def step(self) -> bool:
@@ -59,20 +62,21 @@ class Purge:
         return more
 
     def suspicious(self, payload: bytes) -> bool:
-        """Say whether an entry went out untranslated. The source is tested first: most are not ours."""
+        """Say whether an entry is against the rules. The source is tested first: most are not ours."""
         source = payload[ORIG_SOURCE]
         if source not in self.known:
-            self.known[source] = self.suspects.exempt(int.from_bytes(source, "big"))
-        exempt = self.known[source]
-        if exempt is None:
+            self.known[source] = self.suspects.origin(int.from_bytes(source, "big"))
+        origin = self.known[source]
+        if origin is None:
             return False
         found = attributes(payload, 4, len(payload))
         if ZONE in found:  # the copies that Proxmox's firewall bridges make are untranslated by nature
             return False
-        if int.from_bytes(found.get(STATUS, b""), "big") & SRC_NAT:
-            return False
         there, back = ends(found[TUPLE_REPLY])
-        return back == int.from_bytes(source, "big") and self.suspects.leaked(there, exempt)
+        translated = bool(int.from_bytes(found.get(STATUS, b""), "big") & SRC_NAT)
+        if not translated and back != int.from_bytes(source, "big"):
+            return False
+        return self.suspects.wrong(origin, there, translated=translated)
 
     def order(self, payload: bytes) -> tuple[int, int, bytes]:
         """Ask to forget an entry: its tuple, and its id, which makes it exact."""

@@ -8,12 +8,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from natnetd.host import ALL, Layer, Scope
-from natnetd.linux.dumps import ADDRESS_HEAD, IFLA_GROUP, IFLA_IFNAME, IFLA_MASTER, LINK_HEAD, number, text
+from natnetd.linux.dumps import (
+    ADDRESS_HEAD,
+    IFLA_GROUP,
+    IFLA_IFNAME,
+    IFLA_MASTER,
+    IFLA_PROTINFO,
+    LINK_HEAD,
+    number,
+    text,
+)
 from natnetd.linux.netlink import NETFILTER, RECEIVE, ROUTE, attributes, messages, open_socket
 from natnetd.linux.nfnl import DELSETELEM, INET, NEWGEN, NEWSETELEM, TABLE_NAME, listed
 from natnetd.page import KEY_TYPES
 from natnetd.report import Culprit
-from natnetd.rows import GROUP, Link
+from natnetd.rows import GROUP, Link, Port
 from natnetd.wake import NOTHING, Notice
 
 RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_DELADDR, RTM_NEWNETCONF = 16, 17, 20, 21, 80
@@ -54,7 +63,8 @@ class RouteEvents:
         self.names: frozenset[str] = frozenset()
         self.all_off = False
         self.near: dict[int, str] = {}
-        self.left: dict[int, dict[int, None]] = {}
+        self.left: dict[int, dict[int, str]] = {}
+        self.settings: dict[int, str] = {}
 
     def watch(self, bridges: Iterable[str], ways: Iterable[str], links: Mapping[str, Link]) -> None:
         """Say which interfaces matter, and what is known of them."""
@@ -107,10 +117,9 @@ class RouteEvents:
         found = attributes(datagram, start + 16, end)
         master = number(found[IFLA_MASTER]) if IFLA_MASTER in found else None
         if family == AF_BRIDGE:
-            if kind == RTM_DELLINK and master is not None:
-                self.left.setdefault(master, {})[index] = None
+            self.hear_port(kind, index, master, found)
             return
-        if master is not None and kind == RTM_NEWLINK:
+        if master is not None or kind == RTM_DELLINK:
             for ports in self.left.values():
                 ports.pop(index, None)
         name = text(found.get(IFLA_IFNAME, b""))
@@ -126,8 +135,18 @@ class RouteEvents:
             yield Notice(scope)
             return
         self.near.pop(index, None)
-        orphans = tuple(self.left.pop(index, ()))
-        yield Notice(scope, ports={known: orphans} if orphans else {})
+        orphans = self.left.pop(index, {})
+        lost = tuple(Port(port, known, settings) for port, settings in orphans.items())
+        yield Notice(scope, ports={known: lost} if lost else {})
+
+    def hear_port(self, kind: int, index: int, master: int | None, found: dict[int, bytes]) -> None:
+        """Note a port's settings while it has them, and that it left: only a deletion follows that up."""
+        if master not in self.near:
+            return
+        if kind == RTM_NEWLINK:
+            self.settings[index] = found.get(IFLA_PROTINFO, b"").hex()
+        else:
+            self.left.setdefault(master, {})[index] = self.settings.pop(index, "")
 
 
 class NftEvents:

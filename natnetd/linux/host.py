@@ -65,11 +65,11 @@ class LinuxHost:
             return self.nft.look()
         return self.nft.look_at(asked)
 
-    def purge(self, config: Config) -> Purge:
-        """Begin to forget flows that slipped out untranslated. Raises HostError."""
+    def purge(self, config: Config, *, translated: bool = False) -> Purge:
+        """Begin to forget flows that are against the rules; see Purge. Raises HostError."""
         names = {link.index: link.name for link in dumps.links(self.asker).values()}
         carried = dumps.addresses(self.asker, names).values()
-        return Purge(suspects(config, (row for rows in carried for row in rows)))
+        return Purge(suspects(config, (row for rows in carried for row in rows)), translated=translated)
 
     def sample(self) -> Traffic:
         """Read the counters of the packet path. Raises HostError."""
@@ -89,7 +89,7 @@ class LinuxHost:
 
 def former_ports(before: Before) -> Iterable[int]:
     """Indexes of ports that lost their bridge."""
-    return [index for ports in before.ports.values() for index in ports]
+    return [port.index for ports in before.ports.values() for port in ports]
 
 
 def settings(scope: Scope, links: Mapping[str, Link], ways: Iterable[str]) -> dict[str, str]:

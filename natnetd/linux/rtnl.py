@@ -126,7 +126,12 @@ class LinkDoor:
             bridge = known_index(want.bridge or "", what)
             message = bridge if isinstance(bridge, HostError) else additions.plug(want.index, bridge)
             asked.append((what, message))
-        return send(self.asker, asked)
+        answers = send(self.asker, asked)
+        back = [c.want for c, error in zip(changes, answers, strict=True) if c.want and not error]
+        self.asker.batch(
+            [additions.port_settings(port.index, port.settings) for port in back if port.settings]
+        )
+        return answers
 
     def make(self, change: Change[Any]) -> None:
         """Change or remove one bridge. Raises HostError."""
