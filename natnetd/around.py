@@ -62,11 +62,11 @@ class Route:
 class Around:
     """The surroundings, as one wide look saw them; what could not be read is not there.
 
-    `steered` are the interfaces whose packets policy rules send elsewhere, "*" for those that go by marks.
+    `by_mark`: policy rules choose routes by packets' marks.
     """
 
     walls: tuple[Wall, ...] = ()
     translations: tuple[Translation, ...] = ()
     routes: tuple[Route, ...] = ()
-    steered: frozenset[str] = frozenset()
+    by_mark: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)

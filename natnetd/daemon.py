@@ -10,7 +10,7 @@ from typing import Protocol
 
 from natnetd import systemd
 from natnetd.errors import HostError
-from natnetd.flows import gap
+from natnetd.flows import Suspects, gap, suspects
 from natnetd.host import ALL, Before, Host, Layer, Scope
 from natnetd.host import State as NetworkState
 from natnetd.model import Config
@@ -29,6 +29,7 @@ NEVER = float("inf")
 VERIFY = 60.0  # seconds between two looks at everything
 SETTLE = 0.1  # seconds a changed file is left alone: editors save twice
 PUBLISH = 0.05  # seconds the status may lag behind: repairs go first
+PUBLISH_SHARE = 0.1  # of the time at most: it costs 40 ms for 1,000 networks
 BLIND_RETRY = 1.0  # seconds
 
 
@@ -47,7 +48,7 @@ class Watched(Host, Protocol):
     def sample(self) -> Traffic:
         """Read the counters. Raises HostError."""
 
-    def purge(self, config: Config, *, translated: bool = False) -> Walk:
+    def purge(self, suspects: Suspects, *, translated: bool = False) -> Walk:
         """Begin to forget flows that are against the rules, untranslated ones or all. Raises HostError."""
 
     @property
@@ -99,6 +100,8 @@ class Daemon:
         self.times = Times()
         self.retry_scope = ALL
         self.walk: Walk | None = None
+        self.suspects: tuple[Config, Suspects] | None = None
+        self.quiet_until = 0.0
 
     # --- the loop
 
@@ -222,7 +225,8 @@ class Daemon:
         if gap(report):
             self.begin_to_forget(config, ruled_anew=report.reason is Reason.RELOAD)
         if news:
-            self.times.publish = min(self.times.publish, self.around.clock() + PUBLISH)
+            soon = max(self.around.clock() + PUBLISH, self.quiet_until)
+            self.times.publish = min(self.times.publish, soon)
 
     def held(self, heard: Wakeup) -> bool:
         """Say whether what was heard is only more of a fight over the table, to be looked at when due."""
@@ -237,7 +241,9 @@ class Daemon:
     def begin_to_forget(self, config: Config, *, ruled_anew: bool) -> None:
         """Start to look for flows that slipped out through a hole, or that the new rules do not let live."""
         try:
-            self.walk = self.around.host.purge(config, translated=ruled_anew)
+            if self.suspects is None or self.suspects[0] is not config:
+                self.suspects = config, suspects(config)
+            self.walk = self.around.host.purge(self.suspects[1], translated=ruled_anew)
         except (HostError, OSError) as error:
             log.warning("cannot look for leaked flows: %s", error)
 
@@ -265,6 +271,8 @@ class Daemon:
 
     def publish(self) -> None:
         """Write the status down and hand the figures to scrapes."""
-        self.times.publish = NEVER
+        start, self.times.publish = self.around.clock(), NEVER
         self.public.write()
         self.public.show(self.around.host.generation)
+        took = self.around.clock() - start
+        self.quiet_until = start + took / PUBLISH_SHARE

@@ -33,9 +33,10 @@ class ConfigError(NatnetdError):
 class HostError(NatnetdError):
     """The host refuses or lacks something; the next pass tries again.
 
-    `permanent` says that trying again will not help before something else changes.
+    `overtaken` says that what it was about went away meanwhile: the event that tells so is on its way,
+    and this is no failure to back off from.
     """
 
-    def __init__(self, text: str, *, permanent: bool = False) -> None:
+    def __init__(self, text: str, *, overtaken: bool = False) -> None:
         super().__init__(text)
-        self.permanent = permanent
+        self.overtaken = overtaken

@@ -27,8 +27,8 @@ def told(names: list[str], text: Callable[[str], str]) -> Iterator[Finding]:
 
 
 def walled(config: Config, seen: Snapshot, judge: Judge) -> Iterator[Finding]:
-    """Somebody's firewall drops what a network sends out, or the answers."""
-    names = [
+    """Somebody's firewall drops what a network sends out, or the answers; or even what stays on a bridge."""
+    cut_off = [
         network.name
         for network in config.networks.values()
         if any(
@@ -38,8 +38,11 @@ def walled(config: Config, seen: Snapshot, judge: Judge) -> Iterator[Finding]:
     ]
     who = owner(judge.wall)
     yield from told(
-        names, lambda name: f"{who} drops what {name} sends out, or its answers: {cure(judge.wall, name)}"
+        cut_off, lambda name: f"{who} drops what {name} sends out, or its answers: {cure(judge.wall, name)}"
     )
+    if seen.around.settings.get(BRIDGED) == "1":
+        others = [name for name in config.networks if name not in set(cut_off)]
+        yield from bridged(others, [name for name in seen.links if name.startswith(GUARDS)], judge)
 
 
 def ways_out(network: Network, seen: Snapshot) -> Iterable[str]:
@@ -76,23 +79,19 @@ def cure(wall: Wall, name: str) -> str:
     return f"{insert} -i {name} -j ACCEPT; {insert} {back}"
 
 
-def bridged(config: Config, seen: Snapshot, judge: Judge) -> Iterator[Finding]:
-    """With br_netfilter on, a firewall drops even what never leaves its bridge."""
-    if seen.around.settings.get(BRIDGED) != "1":
-        return
-    wall, why = owner(judge.wall), f"{BRIDGED} is 1, so"
-    names = [name for name in config.networks if judge.drops(name, name, NEW)]
+def bridged(networks: list[str], guards: list[str], judge: Judge) -> Iterator[Finding]:
+    """With br_netfilter on, a firewall of the host drops what never leaves a bridge."""
+    why = f"{BRIDGED} is 1, so {owner(judge.wall)} drops what"
     yield from told(
-        names,
+        [name for name in networks if judge.drops(name, name, NEW)],
         lambda name: (
-            f"{why} {wall} drops what guests of {name} send each other: sysctl -w {BRIDGED}=0, or let the"
-            f" bridge through: {cure(judge.wall, name)}"
+            f"{why} guests of {name} send each other: sysctl -w {BRIDGED}=0, or let the bridge through:"
+            f" {cure(judge.wall, name)}"
         ),
     )
-    guards = [name for name in seen.links if name.startswith(GUARDS)]
     if any(judge.drops(name, name, NEW) for name in guards):
         yield note(
             None,
-            f"{why} {wall} drops what guests with a Proxmox firewall send, on their {GUARDS}* bridges: set"
-            f" that chain's policy to accept, or accept what comes in by {GUARDS}+ there",
+            f"{why} guests with a Proxmox firewall send ({GUARDS}* bridges): give that chain the policy"
+            f" accept, or accept there what comes in by {GUARDS}*",
         )

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv4Network, collapse_addresses, ip_interface
+from ipaddress import IPv4Interface, IPv4Network, collapse_addresses
 
 from natnetd.host import Layer
 from natnetd.model import Config, Network
 from natnetd.report import Report
-from natnetd.rows import Address
 
 Prefix = tuple[int, int]
 """Address and mask."""
@@ -57,14 +56,12 @@ def within(address: int, prefix: Prefix) -> bool:
     return address & prefix[1] == prefix[0]
 
 
-def suspects(config: Config, carried: Iterable[Address]) -> Suspects:
-    """Sum up a configuration; `carried` are all addresses of the host."""
+def suspects(config: Config) -> Suspects:
+    """Sum up a configuration; whoever looks at the host adds its own addresses."""
     subnets = {name: prefixes(subnets_of(network)) for name, network in config.networks.items()}
-    hosts = (ip_interface(row.interface) for row in carried)
     return Suspects(
         tuple(o for n in config.networks.values() for o in origins(n, subnets)),
         prefixes(subnet for n in config.networks.values() for subnet in subnets_of(n)),
-        frozenset(int(h.ip) for h in hosts if h.version == 4),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from natnetd.around import Around
 from natnetd.errors import HostError
 from natnetd.model import Config
-from natnetd.rows import Address, Counter, Element, Link, Port, Table
+from natnetd.rows import Address, Counter, Element, Link, Port, Table, derived_mac
 
 
 class Layer(StrEnum):
@@ -145,6 +145,10 @@ class Snapshot:
     machine: str = ""
     around: Around = field(default_factory=Around)
     before: Before = field(default_factory=Before)
+
+    def owns(self, link: Link) -> bool:
+        """Whether natnetd made a bridge: it carries our group or, if that was reset, the MAC we gave it."""
+        return link.ours or (link.kind == "bridge" and link.mac == derived_mac(self.machine, link.name))
 
     def ports(self, bridge: str) -> tuple[Link, ...]:
         """Links plugged into a bridge."""

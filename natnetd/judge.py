@@ -41,14 +41,14 @@ def judge(config: Config, seen: Snapshot) -> Judged:
         findings += uplinks(network, seen, by_index)
         findings += source(network, carried)
     findings += in_use(config, seen)
-    findings += surroundings(config, seen)
+    findings += dict.fromkeys(surroundings(config, seen))
     return Judged.of(config, tuple(findings))
 
 
 def taken(network: Network, seen: Snapshot) -> Iterator[Finding]:
     """A name that belongs to something else."""
     link = seen.links.get(network.name)
-    if link is None or link.ours:
+    if link is None or seen.owns(link):
         return
     if link.kind != "bridge":
         what = link.kind or "network card"

@@ -6,6 +6,7 @@ it; rendering happens in the scrape's thread, from frozen values.
 
 import platform
 import threading
+from collections import Counter as Tally
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -133,11 +134,14 @@ class Metrics:
 
     def count_drift(self, report: Report) -> None:
         """Count what had drifted and how its repair went."""
+        changes = [outcome.change for outcome in report.outcomes]
+        for labels, times in Tally((c.layer, c.kind, c.sort, report.reason) for c in changes).items():
+            self.drifts.labels(*labels).inc(times)
+        results = ((o.change.layer, "error" if o.error else "ok") for o in report.outcomes)
+        for (layer, result), times in Tally(results).items():
+            self.repairs.labels(layer, result).inc(times)
         for outcome in report.outcomes:
-            change = outcome.change
-            self.drifts.labels(change.layer, change.kind, change.sort, report.reason).inc()
-            self.repairs.labels(change.layer, "error" if outcome.error else "ok").inc()
-            if isinstance(change.want, Table) and change.have is None and not outcome.error:
+            if isinstance(outcome.change.want, Table) and outcome.change.have is None and not outcome.error:
                 self.window.set(outcome.after)
         for layer, after in {o.change.layer: o.after for o in report.outcomes}.items():
             self.repair_time.labels(layer).observe(after)

@@ -106,7 +106,7 @@ def remember(
     old = asked_of.troubles
     kept = {n: t for n, t in old.items() if n in late_names or (t not in scope and n not in tried)}
     for name, outcome in tried.items():
-        if outcome.error is not None:
+        if outcome.error is not None and not outcome.overtaken:
             kept[name] = again(old.get(name), outcome, now, jitter)
     stuck = {name.partition(" on ")[2] or name.partition(" ")[2] for name in kept}
     ports = {bridge: ports for bridge, ports in asked_of.ports.items() if bridge in stuck}

@@ -103,5 +103,9 @@ def apply(plan: Plan, host: Host, clock: Callable[[], float], start: float) -> t
     for layer, batch in phases(KINDS, plan):
         errors = host.doors[layer].apply(batch)
         took = clock() - start
-        outcomes += [Outcome(c, str(e) if e else None, took) for c, e in zip(batch, errors, strict=True)]
+        for change, error in zip(batch, errors, strict=True):
+            if error is None:
+                outcomes.append(Outcome(change, None, took))
+            else:
+                outcomes.append(Outcome(change, str(error), took, error.overtaken))
     return tuple(outcomes)

@@ -25,11 +25,15 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A change that was tried; `error` says why it failed; `after` seconds of the pass it was done."""
+    """A change that was tried; `error` says why it failed; `after` seconds of the pass it was done.
+
+    `overtaken`: what it was about went away meanwhile, which an event will tell.
+    """
 
     change: Change[Any]
     error: str | None = None
     after: float = 0.0
+    overtaken: bool = False
 
 
 @dataclass(frozen=True, slots=True)

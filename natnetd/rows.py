@@ -1,5 +1,6 @@
 """Frozen values that are seen, compared and applied: a row's key is its identity, == the drift test."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -125,3 +126,13 @@ class Table:
     elements: Mapping[str, Element] = field(default_factory=dict)
     flags: str = ""
     drops: Mapping[str, Counter] = field(default_factory=dict, compare=False)
+
+
+def derived_mac(machine: str, name: str) -> str:
+    """A stable, locally administered unicast MAC (IEEE 802: bit 1 set, bit 0 clear in the first octet).
+
+    Guests keep the gateway in their ARP caches, so a bridge made anew must have the same one.
+    """
+    octets = bytearray(hashlib.sha256(f"natnetd {machine} {name}".encode()).digest()[:6])
+    octets[0] = octets[0] & 0xFC | 0x02
+    return octets.hex(":")

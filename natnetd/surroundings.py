@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Interface, IPv4Network
 
 from natnetd.around import Translation
-from natnetd.firewalls import GUARDS, bridged, note, walled
+from natnetd.firewalls import GUARDS, note, walled
 from natnetd.host import Finding, Snapshot
 from natnetd.model import Config
 from natnetd.walls import Judge
@@ -17,6 +17,7 @@ from natnetd.walls import Judge
 FULL, EMPTIER = 0.8, 0.7  # of the table of connections: said from the first on, no more below the second
 CROWDED = "the table of connections (conntrack) is over 80 % full: new ones will be dropped: sysctl -w"
 COUNT, MAX = "net.netfilter.nf_conntrack_count", "net.netfilter.nf_conntrack_max"
+SEES_MARKS = "net.ipv4.conf.all.src_valid_mark"
 STRICT = 1
 
 
@@ -25,9 +26,7 @@ def surroundings(config: Config, seen: Snapshot) -> Iterator[Finding]:
     if not config.networks:
         return
     for wall in seen.around.walls:
-        judge = Judge.of(wall)
-        yield from walled(config, seen, judge)
-        yield from bridged(config, seen, judge)
+        yield from walled(config, seen, Judge(wall))
     yield from guarded(seen)
     yield from strict(config, seen)
     yield from translated(config, seen)
@@ -56,17 +55,16 @@ def effective(settings: Mapping[str, str], link: str, key: str) -> int | None:
 
 
 def strict(config: Config, seen: Snapshot) -> Iterator[Finding]:
-    """An uplink that takes no packets from where the main table does not lead by it, with policy routing."""
+    """An uplink that takes no answers from where only marked packets are sent by it."""
+    settings = seen.around.settings
+    if not seen.around.by_mark or not seen.default_links or settings.get(SEES_MARKS) == "1":
+        return
     for network in config.networks.values():
-        if not seen.around.steered & {network.name, "*"}:
-            continue
         for way in network.nat.uplinks if network.nat else ():
-            if way in seen.default_links or not seen.default_links:
-                continue
-            if effective(seen.around.settings, way, "rp_filter") == STRICT:
+            if way not in seen.default_links and effective(settings, way, "rp_filter") == STRICT:
                 yield note(
                     network.name,
-                    f"rp_filter is strict on {way}, and policy rules send packets there by mark or interface:"
+                    f"rp_filter is strict on {way}, and policy rules send packets there by their marks:"
                     f" answers that come in by it are dropped: sysctl -w net.ipv4.conf.{way}.rp_filter=2",
                 )
 
@@ -84,21 +82,21 @@ def translated(config: Config, seen: Snapshot) -> Iterator[Finding]:
             yield note(
                 ours[rule.source],
                 f"{rule.tool}'s table {rule.table} translates {rule.source} too (a line of"
-                f" /etc/network/interfaces, perhaps): natnetd is there before it, remove it: {removal(rule)}",
+                f" /etc/network/interfaces, perhaps): natnetd is there before it; {removal(rule)}",
             )
 
 
 def removal(rule: Translation) -> str:
-    """The command that deletes a rule."""
+    """How to delete a rule."""
     if rule.tool == "nft":
-        return f"nft delete rule {rule.table} {rule.chain} handle {rule.handle}"
+        return f"remove it: nft delete rule {rule.table} {rule.chain} handle {rule.handle}"
     table = f"{rule.tool} -t nat"
     if not rule.sure:
-        return f"find it by {table} -S {rule.chain}"
+        return f"find it by {table} -S {rule.chain} and remove it"
     out = f" -o {rule.oif.replace('*', '+')}" if rule.oif and rule.oif[0] != "!" else ""
     out = f" ! -o {rule.oif[1:].replace('*', '+')}" if rule.oif.startswith("!") else out
     action = f"SNAT --to-source {rule.to}" if rule.to else "MASQUERADE"
-    return f"{table} -D {rule.chain} -s {rule.source}{out} -j {action}"
+    return f"remove it, as often as it is there: {table} -D {rule.chain} -s {rule.source}{out} -j {action}"
 
 
 def overlapping(config: Config, seen: Snapshot) -> Iterator[Finding]:

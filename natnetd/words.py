@@ -21,7 +21,7 @@ def condensed(changes: Iterable[Change[Any]]) -> list[Change[Any]]:
 def lines(report: Report) -> list[tuple[Outcome, str]]:
     """Tell what a pass did: each drift with who caused it and how soon it was repaired."""
     told = {id(c) for c in condensed(o.change for o in report.outcomes)}
-    shown = [o for o in report.outcomes if id(o.change) in told or o.error]
+    shown = [o for o in report.outcomes if not o.overtaken and (id(o.change) in told or o.error)]
     return [(outcome, line(report, outcome)) for outcome in shown]
 
 

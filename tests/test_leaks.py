@@ -3,6 +3,7 @@
 import signal
 import socket
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,6 @@ from natnetd.lab.wait import wait_until
 from natnetd.lab.world import World
 from natnetd.linux.conntrack import CT_GET, ORIG_SOURCE
 from natnetd.linux.netlink import NETFILTER, Asker
-from natnetd.rows import Address
 
 INTERNET = "198.51.100.7"
 NETWORKS = """
@@ -42,7 +42,7 @@ def entries(source: str = "10.") -> int:
 
 
 def purge(net: Networks) -> int:
-    walk = net.host.purge(config.parse(TEXT, "test.yaml"))
+    walk = net.host.purge(suspects(config.parse(TEXT, "test.yaml")))
     while walk.step():
         pass
     return walk.purged
@@ -137,7 +137,8 @@ def test_which_flows_are_against_the_rules(
     source: str, destination: str, translated: bool, wrong: bool
 ) -> None:
     text = TEXT + "  vault: {addresses: 10.30.0.1/24, reach: vmbr2}\n"
-    found = suspects(config.parse(text, "test.yaml"), [Address("vmbr0", "203.0.113.2/24")])
+    own = frozenset({int.from_bytes(socket.inet_aton("203.0.113.2"), "big")})
+    found = replace(suspects(config.parse(text, "test.yaml")), own=own)
     origin = found.origin(int.from_bytes(socket.inet_aton(source), "big"))
     there = int.from_bytes(socket.inet_aton(destination), "big")
     assert (origin is not None and found.wrong(origin, there, translated=translated)) is wrong

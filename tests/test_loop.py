@@ -14,8 +14,8 @@ from running import BAD, ONE, TWO
 
 from natnetd.daemon import BLIND_RETRY, PUBLISH, SETTLE, VERIFY, Daemon, Surroundings
 from natnetd.errors import HostError
+from natnetd.flows import Suspects
 from natnetd.host import ALL, Layer, Scope, Snapshot
-from natnetd.model import Config
 from natnetd.publication import Outlets
 from natnetd.report import Reason, Traffic
 from natnetd.rows import Counter, Link
@@ -59,8 +59,8 @@ class Host(FakeHost):
             raise HostError("cannot read nftables: no")
         return self.traffic
 
-    def purge(self, config: Config, *, translated: bool = False) -> Nothing:
-        assert config.networks
+    def purge(self, suspects: Suspects, *, translated: bool = False) -> Nothing:
+        assert suspects.inside, translated
         return Nothing()
 
 

@@ -184,6 +184,7 @@ HOST = [
     Row("uplink's off", f"echo 0 >{FORWARDING.format('vmbr0')}", told("conf.vmbr0.forwarding value 0 → 1")),
     Row("everyone's off", f"echo 0 >{FORWARDING.format('all')}", told("conf.vmbr0.forwarding value 0 → 1")),
     Row("down", "ip link set vmbr1 down", told("~ bridge vmbr1 up off → on")),
+    Row("group", "ip link set vmbr1 group 0", told("~ bridge vmbr1 group 0 → 1851880548")),
     Row("mtu", "ip link set vmbr1 mtu 1400", told("~ bridge vmbr1 mtu 1400 → 1500")),
     Row("alias", "ip link set vmbr1 alias theirs", told("~ bridge vmbr1 alias theirs → Internal network")),
     Row("alias not UTF-8", "ip link set vmbr1 alias $(printf '\\377')", told("~ bridge vmbr1 alias")),

@@ -17,7 +17,7 @@ def plan(config: Config, seen: Snapshot) -> Iterable[Change[Any]]:
     for name in sorted(config.networks.keys() | seen.addresses.keys()):
         link, network = seen.links.get(name), config.networks.get(name)
         wanted = () if network is None else network.addresses
-        mark = True if link is None or link.ours else None
+        mark = True if link is None or seen.owns(link) else None
         want = {f"{a} on {name}": Address(name, str(a), mark) for a in wanted}
         have = {}
         for row in seen.addresses.get(name, ()):

@@ -4,14 +4,13 @@ A bridge of ours is kept true in every respect, an adopted one in what the file 
 being up. A bridge of ours that no network wants is removed unless guests are plugged into it.
 """
 
-import hashlib
 from collections.abc import Iterable
 from typing import Any
 
 from natnetd.host import Layer, Snapshot
 from natnetd.model import Config, Network
 from natnetd.plan import Change, diff
-from natnetd.rows import GROUP, Bridge, Link
+from natnetd.rows import GROUP, Bridge, Link, derived_mac
 
 NAME = "bridge"
 LAYER = Layer.LINK
@@ -24,7 +23,7 @@ def plan(config: Config, seen: Snapshot) -> Iterable[Change[Any]]:
     """Want one bridge for each network, and no other bridge of ours."""
     for name, network in config.networks.items():
         link = seen.links.get(name)
-        ours = link is None or link.ours
+        ours = link is None or seen.owns(link)
         want = full(network, seen.machine) if ours else explicit(network)
         have = {} if link is None else {name: observed(link, want)}
         yield from diff(LAYER, NAME, name, {name: want}, have)
@@ -71,13 +70,3 @@ def observed(link: Link, want: Bridge) -> Bridge:
         forward_delay=None if want.forward_delay is None else link.forward_delay,
         alias=None if want.alias is None else link.alias,
     )
-
-
-def derived_mac(machine: str, name: str) -> str:
-    """A stable, locally administered unicast MAC (IEEE 802: bit 1 set, bit 0 clear in the first octet).
-
-    Guests keep the gateway in their ARP caches, so a bridge made anew must have the same one.
-    """
-    octets = bytearray(hashlib.sha256(f"natnetd {machine} {name}".encode()).digest()[:6])
-    octets[0] = octets[0] & 0xFC | 0x02
-    return octets.hex(":")

@@ -54,3 +54,8 @@ class Asked:
 def verdict_of(target: str) -> str:
     """What a target of iptables does to a packet; empty: it goes on."""
     return {"REJECT": "drop", "NFQUEUE": "accept"}.get(target, "")
+
+
+def address_of(revision: int, content: bytes) -> bytes:
+    """The first address that SNAT of iptables gives: the first revision has a number in front of it."""
+    return content[4:8] if revision else content[8:12]

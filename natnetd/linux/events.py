@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import struct
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 
@@ -193,8 +194,11 @@ class NftEvents:
     def close(self, found: dict[int, bytes]) -> Iterator[Notice]:
         """End a transaction: tell what it touched, unless it is one that was looked at already."""
         scope, self.scope = self.scope, NOTHING
-        if scope.layers and int.from_bytes(found.get(1, b""), "big") > self.covered():
-            yield Notice(scope, culprit=culprit(found))
+        if not scope.layers or int.from_bytes(found.get(1, b""), "big") <= self.covered():
+            return
+        who = culprit(found)
+        if who.pid != threading.get_native_id():
+            yield Notice(scope, culprit=who)
 
 
 def culprit(found: dict[int, bytes]) -> Culprit:

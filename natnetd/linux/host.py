@@ -1,19 +1,20 @@
 """The real host: looks as narrowly as it is asked to, and has a door for each layer."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pyroute2 import IPRoute
 
-from natnetd.flows import suspects
+from natnetd.around import Around
+from natnetd.flows import Suspects
 from natnetd.host import NO_HINT, Before, Door, Hint, Layer, Scope, Snapshot
 from natnetd.linux import dumps, sysctl
+from natnetd.linux.around import Surroundings
 from natnetd.linux.conntrack import Purge
 from natnetd.linux.netlink import ROUTE, Asker
 from natnetd.linux.nft import NftDoor
 from natnetd.linux.rtnl import AddressDoor, LinkDoor
-from natnetd.model import Config
 from natnetd.report import Traffic
 from natnetd.rows import Address, Link, Table
 
@@ -30,6 +31,7 @@ class LinuxHost:
     asker: Asker
     route: IPRoute
     doors: Mapping[Layer, Door]
+    surroundings: Surroundings
     machine: str = ""
 
     def look(self, scope: Scope, before: Before, hint: Hint = NO_HINT, /) -> Snapshot:
@@ -55,6 +57,7 @@ class LinuxHost:
             table=table,
             default_links=defaults,
             machine=self.machine,
+            around=self.around(scope, links, hint),
             before=before,
         )
 
@@ -65,11 +68,15 @@ class LinuxHost:
             return self.nft.look()
         return self.nft.look_at(asked)
 
-    def purge(self, config: Config, *, translated: bool = False) -> Purge:
+    def around(self, scope: Scope, links: Mapping[str, Link], hint: Hint) -> Around:
+        """See what others have set up, if the look is at everything."""
+        wide = scope.networks is None and Layer.LINK in scope.layers
+        return self.surroundings.look(links, hint.ways) if wide else Around()
+
+    def purge(self, suspects: Suspects, *, translated: bool = False) -> Purge:
         """Begin to forget flows that are against the rules; see Purge. Raises HostError."""
-        names = {link.index: link.name for link in dumps.links(self.asker).values()}
-        carried = dumps.addresses(self.asker, names).values()
-        return Purge(suspects(config, (row for rows in carried for row in rows)), translated=translated)
+        own = dumps.own_addresses(self.asker)
+        return Purge(replace(suspects, own=own), translated=translated)
 
     def sample(self) -> Traffic:
         """Read the counters of the packet path. Raises HostError."""
@@ -118,7 +125,7 @@ def open_host() -> LinuxHost:
         Layer.ADDRESS: AddressDoor(route, asker),
         Layer.SYSCTL: sysctl.SysctlDoor(),
     }
-    return LinuxHost(nft, asker, route, doors, machine_id())
+    return LinuxHost(nft, asker, route, doors, Surroundings(nft.asker, asker), machine_id())
 
 
 def machine_id() -> str:

@@ -48,9 +48,7 @@ def open_socket(protocol: int, groups: tuple[int, ...] = ()) -> socket.socket:
         for group in groups:
             sock.setsockopt(SOL_NETLINK, ADD_MEMBERSHIP, group)
     except PermissionError as error:
-        raise HostError(
-            "needs CAP_NET_ADMIN: run it as root or by its systemd unit", permanent=True
-        ) from error
+        raise HostError("needs CAP_NET_ADMIN: run it as root or by its systemd unit") from error
     except OSError as error:
         raise HostError(f"cannot open a netlink socket (protocol {protocol}): {error.strerror}") from error
     if groups:

@@ -58,7 +58,7 @@ def generation(asker: Asker) -> int:
             return value
     except OSError as error:
         raise refused(error) from error
-    raise HostError("the kernel has no nf_tables: load the module nf_tables", permanent=True)
+    raise HostError("the kernel has no nf_tables: load the module nf_tables")
 
 
 def table_there(asker: Asker) -> bool:
@@ -74,9 +74,9 @@ def table_there(asker: Asker) -> bool:
 def refused(error: OSError) -> HostError:
     """Say in words why nf_tables does not answer."""
     if error.errno == errno.EPERM:
-        return HostError("needs CAP_NET_ADMIN: run it as root or by its systemd unit", permanent=True)
+        return HostError("needs CAP_NET_ADMIN: run it as root or by its systemd unit")
     if error.errno in (errno.EINVAL, errno.EOPNOTSUPP):
-        return HostError("the kernel has no nf_tables: load the module nf_tables", permanent=True)
+        return HostError("the kernel has no nf_tables: load the module nf_tables")
     return HostError(f"cannot read nftables: {error.strerror}")
 
 
@@ -288,7 +288,7 @@ def taken(error: OSError) -> HostError:
         return refused(error)
     pid = holder()
     who = f"natnetd[{pid}]" if pid else "another natnetd"
-    return HostError(f"{who} keeps this host's networks", permanent=True)
+    return HostError(f"{who} keeps this host's networks")
 
 
 def may(pid: int) -> bool:

@@ -33,7 +33,7 @@ def nftables_context() -> Any:
         return nftables.Nftables()
     except OSError as error:
         text = f"cannot load libnftables: {error}: install the package libnftables1"
-        raise HostError(text, permanent=True) from error
+        raise HostError(text) from error
 
 
 @dataclass(slots=True)
@@ -114,6 +114,9 @@ class NftDoor:
             if any(isinstance(change.want, Table | Block) for change in changes):
                 self.learn()
             return [None] * len(changes)
+        made_here = any(isinstance(change.want, Table) for change in changes)
+        if not made_here and not nfnl.table_there(self.asker):
+            return [HostError(f"table {TABLE} went away meanwhile", overtaken=True)] * len(changes)
         names = sorted({change.network or "" for change in changes})
         if len(names) == 1:
             return [error] * len(changes)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from natnetd.around import Rule, Translation, Wall
-from natnetd.linux.asked import Asked, verdict_of
+from natnetd.linux.asked import Asked, address_of, verdict_of
 
 TOOL = "iptables-legacy"
 NAMES = Path("/proc/thread-self/net/ip_tables_names")  # root's only
@@ -62,7 +62,7 @@ class Legacy:
         self.begins, self.policies, size = found[2:7], found[7:12], found[13]
         self.blob = ask(GET_ENTRIES, name, ENTRIES_AT + size)[ENTRIES_AT:] if size <= MOST else b""
 
-    def __iter__(self) -> Iterator[tuple[int, Asked, int, str, bytes]]:
+    def __iter__(self) -> Iterator[tuple[int, Asked, int, tuple[str, int, bytes]]]:
         """Yield each entry: where it stands, what it asks, its flags, its target and what that carries."""
         at = 0
         while at + ENTRY_SIZE <= len(self.blob):
@@ -85,11 +85,10 @@ class Legacy:
             asked = Asked(sure=protocol == 0 and _mask == bytes(4) and not inverted & ~(NOT_IN | NOT_OUT))
             asked.iif = pattern(iif, iif_mask, inverted & NOT_IN)
             asked.oif = pattern(oif, oif_mask, inverted & NOT_OUT)
-            if mask != bytes(4):
+            if mask != bytes(4) and not inverted & NOT_SOURCE:
                 asked.source = prefix(source, mask)
             self.matches(asked, at + ENTRY_SIZE, at + to)
-            name, _revision, content = self.part(at + to)
-            yield at, asked, flags, name, content
+            yield at, asked, flags, self.part(at + to)
             at += max(after, ENTRY_SIZE)
 
     def matches(self, asked: Asked, at: int, end: int) -> None:
@@ -126,7 +125,7 @@ def walls() -> Iterator[Wall]:
     legacy = Legacy("filter")
     chains: dict[str, list[Rule]] = {}
     here, names, policy = "", {}, "accept"
-    for at, asked, flags, name, content in legacy:
+    for at, asked, flags, (name, _revision, content) in legacy:
         if at in legacy.begins:
             here = str(at)
         if name == "ERROR":
@@ -142,7 +141,13 @@ def walls() -> Iterator[Wall]:
         for start, rules in chains.items()
         if start in names
     }
-    yield Wall(TOOL, "filter", "FORWARD", policy, {name: known.get(name, ()) for name in names.values()})
+    yield Wall(
+        TOOL,
+        "filter",
+        "FORWARD",
+        policy,
+        {name: known.get(name, ()) for name in names.values() if name != "ERROR"},
+    )
 
 
 def code(content: bytes) -> int:
@@ -168,7 +173,7 @@ def translations() -> Iterator[Translation]:
         return
     legacy = Legacy("nat")
     within = range(legacy.begins[POSTROUTING], legacy.policies[POSTROUTING])
-    for at, asked, _flags, name, content in legacy:
+    for at, asked, _flags, (name, revision, content) in legacy:
         if at in within and name in ("MASQUERADE", "SNAT") and asked.source:
-            to = str(ipaddress.IPv4Address(content[8:12])) if name == "SNAT" else ""
+            to = str(ipaddress.IPv4Address(address_of(revision, content))) if name == "SNAT" else ""
             yield Translation(TOOL, "nat", "POSTROUTING", asked.source, asked.oif, to, 0, asked.sure)
