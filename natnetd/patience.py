@@ -12,7 +12,7 @@ from typing import Any
 from natnetd.host import Before, Bout, Finding, Layer, Scope, State, Trouble
 from natnetd.plan import Change, Plan
 from natnetd.report import Outcome, Reason
-from natnetd.rows import Element, Table
+from natnetd.rows import Block, Element, Table
 
 FIRST_RETRY = 0.1  # seconds, doubling
 LAST_RETRY = 60.0
@@ -51,6 +51,7 @@ def choose(plan: Plan, before: Before, reason: Reason, now: float, by: str = "")
         else:
             bouts[change.name] = replace(bout, fought=True)
             held[change.name] = contested(change, now + (1 - bout.tokens) / RATE)
+    held = together(plan, held)
     gone = any(c.name in held and whole_table(c) for c in plan)
     late = tuple(c for c in plan if c.name in held or (gone and isinstance(c.want, Element)))
     names = {c.name for c in late}
@@ -62,6 +63,17 @@ def waits(change: Change[Any], before: Before, now: float) -> bool:
     """Say whether a change failed or was held back, and its time has not come."""
     trouble = before.troubles.get(change.name)
     return trouble is not None and now < trouble.retry_at
+
+
+def together(plan: Plan, held: Mapping[str, Trouble]) -> Mapping[str, Trouble]:
+    """If some of our table's structure is due then all of the table is: its parts need each other.
+
+    One by one they would fail for ever: a set of another type, say, that a missing chain asks.
+    """
+    if all(c.name in held for c in plan if isinstance(c.want, Block | Table)):
+        return held
+    parts = {c.name for c in plan if isinstance(c.want, Block | Table | Element)}
+    return {name: trouble for name, trouble in held.items() if name not in parts}
 
 
 def refilled(bout: Bout, now: float) -> float:

@@ -95,6 +95,8 @@ def diff_elements(
     wanted = {e.name: e for e in want}
     there = {} if seen.table is None else seen.table.elements
     have = {name: e for name, e in there.items() if e.set in sets}
+    if wanted == have:
+        return
     for name in sorted(wanted.keys() | have.keys()):
         if wanted.get(name) != have.get(name):
             row = wanted.get(name) or have[name]

@@ -71,19 +71,17 @@ def strict(config: Config, seen: Snapshot) -> Iterator[Finding]:
 
 def translated(config: Config, seen: Snapshot) -> Iterator[Finding]:
     """A how-to's rule that translates what natnetd translates before it: a leftover."""
-    ours = {
-        subnet.with_prefixlen: network.name
-        for network in config.networks.values()
-        if network.nat
-        for subnet in subnets(network.addresses)
-    }
-    for rule in dict.fromkeys(seen.around.translations):
-        if rule.source in ours:
-            yield note(
-                ours[rule.source],
-                f"{rule.tool}'s table {rule.table} translates {rule.source} too (a line of"
-                f" /etc/network/interfaces, perhaps): natnetd is there before it; {removal(rule)}",
-            )
+    rules: dict[str, list[Translation]] = {}
+    for rule in seen.around.translations:
+        rules.setdefault(rule.source, []).append(rule)
+    for network in config.networks.values() if rules else ():
+        for subnet in subnets(network.addresses) if network.nat else ():
+            for rule in rules.get(str(subnet), ()):
+                yield note(
+                    network.name,
+                    f"{rule.tool}'s table {rule.table} translates {subnet} too (a line of"
+                    f" /etc/network/interfaces, perhaps): natnetd is there before it; {removal(rule)}",
+                )
 
 
 def removal(rule: Translation) -> str:
@@ -101,12 +99,6 @@ def removal(rule: Translation) -> str:
 
 def overlapping(config: Config, seen: Snapshot) -> Iterator[Finding]:
     """A subnet that the host reaches elsewhere too: inside it by a route, or anyhow by an interface's own."""
-    owned = sorted(
-        (int(subnet[0]), int(subnet[-1]), subnet, network.name)
-        for network in config.networks.values()
-        for subnet in subnets(network.addresses)
-    )
-    starts = [first for first, _last, _subnet, _name in owned]
     elsewhere = [(IPv4Network(r.destination), r.link, False) for r in seen.around.routes]
     elsewhere += [
         (subnet, link, True)
@@ -114,26 +106,40 @@ def overlapping(config: Config, seen: Snapshot) -> Iterator[Finding]:
         if link not in config.networks
         for subnet in subnets([IPv4Interface(row.interface) for row in rows if ":" not in row.interface])
     ]
+    owned = sorted(
+        (*span(subnet), network.name, subnet.prefixlen)
+        for network in (config.networks.values() if elsewhere else ())
+        for subnet in subnets(network.addresses)
+    )
+    starts = [first for first, *_ in owned]
     for other, link, connected in elsewhere:
-        low, high = int(other[0]), int(other[-1])
-        for first, last, subnet, name in owned[
+        low, high = span(other)
+        for first, last, name, length in owned[
             max(0, bisect_right(starts, low) - 1) : bisect_right(starts, high)
         ]:
-            if link == name or last < low or high < first:
-                continue
-            if connected or other.prefixlen >= subnet.prefixlen:
-                yield note(
-                    name,
-                    f"its subnet {subnet} overlaps {other}, which the host finds at {link}: one of the two"
-                    " cannot be reached: give the network another subnet, or remove that "
-                    + ("address" if connected else f"route: ip route del {other} dev {link}"),
-                )
+            if link != name and last >= low and (connected or other.prefixlen >= length):
+                yield note(name, overlap(IPv4Network((first, length)), other, link, connected=connected))
 
 
-def subnets(addresses: Iterable[object]) -> set[IPv4Network]:
+def overlap(subnet: IPv4Network, other: IPv4Network, link: str, *, connected: bool) -> str:
+    """Say what overlaps."""
+    remove = "address" if connected else f"route: ip route del {other} dev {link}"
+    return (
+        f"its subnet {subnet} overlaps {other}, which the host finds at {link}: one of the two cannot be"
+        f" reached: give the network another subnet, or remove that {remove}"
+    )
+
+
+def span(subnet: IPv4Network) -> tuple[int, int]:
+    """First and last address, as numbers."""
+    first = int(subnet.network_address)
+    return first, first | (1 << (32 - subnet.prefixlen)) - 1
+
+
+def subnets(addresses: Iterable[object]) -> list[IPv4Network]:
     """The IPv4 subnets of addresses, without those of one address only."""
-    found = (a.network for a in addresses if isinstance(a, IPv4Interface))
-    return {subnet for subnet in found if subnet.prefixlen < 32}
+    found = [a.network for a in addresses if isinstance(a, IPv4Interface)]
+    return [subnet for subnet in found if subnet.prefixlen < 32]
 
 
 def crowded(seen: Snapshot) -> Iterator[Finding]:

@@ -78,6 +78,7 @@ class Wakeup:
 
 SILENCE = Wakeup()
 GATHER = 0.005  # seconds: no repair waits longer for the news of others
+BUSY = 0.02  # seconds between two pieces of such news: a host is busy if they come faster
 
 
 SILENCE = Wakeup()
@@ -89,14 +90,15 @@ class Wake:
 
     def __init__(self, sources: Iterable[Source]) -> None:
         self.selector = selectors.DefaultSelector()
+        self.disturbed = 0.0
         for source in sources:
             self.selector.register(source.fileno(), selectors.EVENT_READ, source)
 
     def wait(self, timeout: float | None) -> Wakeup:
         """Sleep for at most `timeout` seconds (None: for ever); tell what ended the sleep.
 
-        What does not concern us ends no sleep: on a host whose guests come and go such news is left to
-        gather for a moment, which costs a third of reading it piece by piece.
+        What does not concern us ends no sleep: on a host whose guests come and go all the time such news is
+        left to gather for a moment, which costs a third of reading it piece by piece.
         """
         end = None if timeout is None else time.monotonic() + timeout
         while True:
@@ -105,7 +107,10 @@ class Wake:
             heard = self.listen(ready)
             if heard != SILENCE or not ready:
                 return heard
-            time.sleep(GATHER if left is None else min(GATHER, left))
+            now, last = time.monotonic(), self.disturbed
+            self.disturbed = now
+            if now - last < BUSY:
+                time.sleep(GATHER if left is None else min(GATHER, left))
 
     def listen(self, ready: list[tuple[selectors.SelectorKey, int]]) -> Wakeup:
         """Take a burst whole: what is queued by now is read before the first look.

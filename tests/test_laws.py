@@ -222,7 +222,9 @@ def test_a_narrow_pass_does_there_what_a_wide_one_would(config: Config, host: Fa
     plan = [c for c in decide(config, wide.look(ALL, Before()))[1] if c in scope]
     before = Before(findings=judged.findings)
     report = reconcile(config, host, Pass(scope=scope, before=before))
-    assert {str(o.change) for o in report.outcomes} >= {str(c) for c in plan} - unseen(config, wide, plan)
+    assert {str(o.change) for o in report.outcomes} >= {str(c) for c in plan} - unseen(
+        judged.config, wide, plan
+    )
     assert {str(o.change) for o in report.outcomes} <= {
         str(c) for c in decide(config, wide.look(ALL, Before()))[1]
     }

@@ -43,8 +43,9 @@ def translated(network: Network, nat: Nat) -> Iterator[Element]:
         yield Element("exits", (name, uplink))
     if nat.source is not None:
         yield Element("snat4", (name,), str(nat.source))
-    if nat.exempt:
-        yield Element("exempting", (name,))
+    if not nat.exempt:
+        return
+    yield Element("exempting", (name,))
     own = collapse_addresses(a.network for a in network.addresses if isinstance(a, IPv4Interface))
     there = list(collapse_addresses(nat.exempt))
     for prefix in own:

@@ -7,6 +7,7 @@ from natnetd.around import ESTABLISHED, NEW, Rule
 
 IS_ESTABLISHED, IS_NEW, EVERY = 0x02, 0x08, 0xFF  # bits of connection states, nft's and iptables' alike
 BY_STATE = 1
+TCP = 6  # the packets that are asked about: whoever drops those drops what matters
 ALWAYS = frozenset({"comment"})
 
 
@@ -26,6 +27,11 @@ class Asked:
             self.sure = False
         else:
             setattr(self, side, pattern)
+
+    def protocol(self, number: int, *, equal: bool) -> None:
+        """Ask for a protocol, or for any other."""
+        if (number == TCP) != equal:
+            self.never()
 
     def never(self) -> None:
         """Ask for what no packet of ours is."""

@@ -7,14 +7,14 @@ from natnetd.around import Rule
 from natnetd.linux.asked import Asked, address_of, verdict_of
 from natnetd.linux.nested import NOTHING, Loaded, inside, label, number, subnet, verdict
 
-META = {4: "iif", 5: "oif", 6: "iifname", 7: "oifname", 15: "nfproto"}
+META = {4: "iif", 5: "oif", 6: "iifname", 7: "oifname", 15: "nfproto", 16: "protocol"}
 STATE, STATUS = 0, 2  # NFT_CT_STATE, NFT_CT_STATUS
 DNAT = 32  # IPS_DST_NAT: no guest's own connection has it
 IPV4 = 2
 SAYS_NOTHING = frozenset({"counter", "log", "objref", "notrack", "last"})
 
 Elements = Callable[[bytes], list[dict[int, bytes]] | None]
-SET_KEYS = {"iifname": 16, "oifname": 16, "iif": 4, "oif": 4, "state": 4}
+SET_KEYS = {"iifname": 16, "oifname": 16, "iif": 4, "oif": 4, "state": 4, "protocol": 1}
 MANY = 200  # ways that the sets of one rule may make
 
 
@@ -66,11 +66,12 @@ class Reading:
             self.registers[number(found[1])] = Loaded(what)
 
     def take_payload(self, found: dict[int, bytes]) -> None:
-        """Load bytes of the packet: only IPv4's source is known, byte 12 of the network header (base 1)."""
+        """Load bytes of the packet: only IPv4's source is and protocol are known (network header: base 1)."""
         if 1 in found:
             base, offset, size = (number(found[key]) for key in (2, 3, 4))
-            source = base == 1 and offset == 12 and size <= 4
-            self.registers[number(found[1])] = Loaded("source" if source else "", size=size)
+            protocol, source = offset == 9 and size == 1, offset == 12 and size <= 4
+            what = "" if base != 1 else "protocol" if protocol else "source" if source else ""
+            self.registers[number(found[1])] = Loaded(what, size=size)
 
     def take_bitwise(self, found: dict[int, bytes]) -> None:
         """Leave some bits of a register."""
@@ -130,6 +131,8 @@ class Reading:
             case "nfproto":
                 if (value[0] == IPV4) != equal:
                     asked.never()
+            case "protocol":
+                asked.protocol(value[0], equal=equal)
             case "state":
                 if loaded.mask != -1:  # and then it is compared with nothing: any bit, or none
                     asked.states &= ~loaded.mask if equal else loaded.mask

@@ -47,6 +47,7 @@ class NftDoor:
     nft: Any = field(default_factory=nftables_context)
     asker: Asker = field(default_factory=lambda: Asker(NETFILTER))
     spelling: dict[str, str] = field(default_factory=dict)
+    learned: bool = False
     covered: int = -1
     last: Table | None = None
 
@@ -111,7 +112,7 @@ class NftDoor:
         """Make all changes in one transaction; if it fails, find whose network it is and do the rest."""
         error = self.commit(script(changes))
         if error is None:
-            if any(isinstance(change.want, Table | Block) for change in changes):
+            if not self.learned and any(isinstance(change.want, Table | Block) for change in changes):
                 self.learn()
             return [None] * len(changes)
         made_here = any(isinstance(change.want, Table) for change in changes)
@@ -155,6 +156,7 @@ class NftDoor:
     def learn(self) -> None:
         """Note how this nft spells what was just written, so that a newer one's words are no drift."""
         listing = self.listing()
+        self.learned = listing is not None
         for name, lines in page.read_blocks(listing or ""):
             block = page.PAGE.get(name)
             if block is None:

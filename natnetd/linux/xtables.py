@@ -24,7 +24,7 @@ FORWARD, POSTROUTING = 2, 4  # of a table's first entries (3 to 7 in INFO), and 
 MOST = 1 << 18  # bytes of a table that is read
 ENTRY = struct.Struct("=4s4s4s4s16s16s16s16sHBBIHH")  # struct ipt_entry up to its counters
 ENTRY_SIZE = 112
-NOT_IN, NOT_OUT, NOT_SOURCE = 0x01, 0x02, 0x08
+NOT_IN, NOT_OUT, NOT_SOURCE, NOT_PROTOCOL = 0x01, 0x02, 0x08, 0x40
 GOTO = 0x02
 PART = struct.Struct("=H29sB")  # struct xt_entry_match and xt_entry_target
 VERDICTS = {-1: "drop", -2: "accept", -4: "accept", -5: "return"}  # -4: a queue
@@ -82,7 +82,9 @@ class Legacy:
                 to,
                 after,
             ) = ENTRY.unpack_from(self.blob, at)
-            asked = Asked(sure=protocol == 0 and _mask == bytes(4) and not inverted & ~(NOT_IN | NOT_OUT))
+            asked = Asked(sure=_mask == bytes(4) and not inverted & ~(NOT_IN | NOT_OUT | NOT_PROTOCOL))
+            if protocol:
+                asked.protocol(protocol, equal=not inverted & NOT_PROTOCOL)
             asked.iif = pattern(iif, iif_mask, inverted & NOT_IN)
             asked.oif = pattern(oif, oif_mask, inverted & NOT_OUT)
             if mask != bytes(4) and not inverted & NOT_SOURCE:
