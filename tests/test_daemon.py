@@ -117,7 +117,8 @@ def test_a_changed_file_comes_into_force_by_itself(world: World, directory: Path
         if way == "SIGHUP":
             service.send(signal.SIGHUP)
         service.wait_line("natnetd: reload: + address 10.20.0.1/24 on vmbr2; done after")
-        wait_until(lambda: service.heard()[-1] == "STATUS=2 networks in sync", what="the end of the reload")
+        end = ["READY=1", "STATUS=2 networks in sync"]
+        wait_until(lambda: service.heard()[-2:] == end, what="the end of the reload")
         told = [word for word in service.heard()[words:] if not word.startswith("STATUS")]
         stamp = int(told[-2].removeprefix("MONOTONIC_USEC="))
         assert told[-3:] == ["RELOADING=1", f"MONOTONIC_USEC={stamp}", "READY=1"]
