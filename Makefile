@@ -23,6 +23,12 @@ lab: setup ## the same, left up for exploring
 test: setup ## every test that needs no second operating system (under five minutes)
 	$(PYTEST) -n 2
 
+chaos: setup ## random damage to a real host under the real service: make chaos SEED=n STEPS=n
+	cd tests && $(SUDO) env PYTHONPATH=.. ../$(PY) -m chaos $(if $(SEED),--seed $(SEED)) $(if $(STEPS),--steps $(STEPS))
+
+neighbours: setup ## the service beside real programs: nftables.service, Docker, ufw, firewalld, ifupdown2, ...
+	$(PYTEST) tests/neighbours -rs
+
 test-newest: setup ## the same with PyPI's newest libraries
 	tools/setup newest
 	$(SUDO) .venv-newest/bin/python -m pytest -n 2
@@ -51,4 +57,4 @@ bench: setup ## measure, against alternatives in the same run
 clean: ## remove the virtual environments
 	rm -rf .venv .venv-newest
 
-.PHONY: help setup run lab test test-newest lint fmt mutants check bench clean
+.PHONY: help setup run lab test chaos neighbours test-newest lint fmt mutants check bench clean

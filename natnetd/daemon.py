@@ -20,7 +20,7 @@ from natnetd.reconcile import Pass, reconcile
 from natnetd.report import Reason, Report, Traffic
 from natnetd.rows import Link
 from natnetd.state import State
-from natnetd.wake import Wake, Wakeup
+from natnetd.wake import Wake, Wakeup, orphaned
 from natnetd.wanted import Wanted
 
 log = logging.getLogger("natnetd")
@@ -192,7 +192,7 @@ class Daemon:
         if config is None:
             return
         heard = heard or Wakeup()
-        last, ports = self.public.tally.last, {**self.before.ports, **heard.ports}
+        last, ports = self.public.tally.last, orphaned(self.before.ports, heard.ports)
         before = replace(self.before, counters=last.elements, drops=last.drops, ports=ports)
         report = reconcile(
             config, host, Pass(reason, scope, before, self.around.clock, culprits=heard.culprits)

@@ -97,7 +97,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A change that waits: how often it failed in a row, why, until when (monotonic seconds), and whose."""
+    """A change that waits: how often it failed in a row, why, until when (monotonic seconds), and whose.
+
+    `touched` is the element in question, as in a Scope: one that nobody wants is found by its name only.
+    """
 
     failures: int
     text: str
@@ -105,6 +108,7 @@ class Trouble:
     network: str | None = None
     layer: Layer = Layer.NFT
     state: State = State.FAILED
+    touched: frozenset[tuple[str, tuple[str, ...]]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

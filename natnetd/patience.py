@@ -51,9 +51,9 @@ def choose(plan: Plan, before: Before, reason: Reason, now: float, by: str = "")
         else:
             bouts[change.name] = replace(bout, fought=True)
             held[change.name] = contested(change, now + (1 - bout.tokens) / RATE)
-    held = together(plan, held)
-    gone = any(c.name in held and whole_table(c) for c in plan)
-    late = tuple(c for c in plan if c.name in held or (gone and isinstance(c.want, Element)))
+    held = dict(together(plan, held))
+    wrong = {part for c in plan if c.name in held for part in sets_of(c)}
+    late = tuple(c for c in plan if c.name in held or (isinstance(c.want, Element) and c.want.set in wrong))
     names = {c.name for c in late}
     todo = tuple(c for c in plan if c.name not in names) if late else plan
     return Choice(todo, late, replace(before, bouts=bouts, troubles={**before.troubles, **held}))
@@ -66,13 +66,18 @@ def waits(change: Change[Any], before: Before, now: float) -> bool:
 
 
 def together(plan: Plan, held: Mapping[str, Trouble]) -> Mapping[str, Trouble]:
-    """If some of our table's structure is due then all of the table is: its parts need each other.
+    """If some of our table's structure is due then all of it is: its parts need each other.
 
-    One by one they would fail for ever: a set of another type, say, that a missing chain asks.
+    One by one they would fail for ever: a set of another type, say, that a missing chain asks, or two
+    chains to be removed of which one jumps to the other.
     """
-    if all(c.name in held for c in plan if isinstance(c.want, Block | Table)):
-        return held
-    parts = {c.name for c in plan if isinstance(c.want, Block | Table | Element)}
+    making = [c for c in plan if isinstance(c.want, Block | Table)]
+    removing = [c for c in plan if c.want is None and isinstance(c.have, Block)]
+    parts: set[str] = set()
+    if any(c.name not in held for c in making):
+        parts |= {c.name for c in plan if isinstance(c.want, Block | Table | Element)}
+    if any(c.name not in held for c in removing):
+        parts |= {c.name for c in removing}
     return {name: trouble for name, trouble in held.items() if name not in parts}
 
 
@@ -92,6 +97,13 @@ def whole_table(change: Change[Any]) -> bool:
     return isinstance(change.want, Table) and change.have is None
 
 
+def sets_of(change: Change[Any]) -> Iterable[str]:
+    """Name the sets and maps that a change makes: their elements wait for it."""
+    want = change.want
+    blocks = want.blocks if isinstance(want, Table) else [want.name] if isinstance(want, Block) else ()
+    return [name.split()[1] for name in blocks if not name.startswith("chain ")]
+
+
 def charged(plan: Plan) -> Iterable[Change[Any]]:
     """What a repair takes a token for: a table that is made anew stands for all its elements."""
     if not any(whole_table(change) for change in plan):
@@ -101,7 +113,16 @@ def charged(plan: Plan) -> Iterable[Change[Any]]:
 
 def contested(change: Change[Any], until: float) -> Trouble:
     """Hold a change back in a fight."""
-    return Trouble(0, "somebody keeps undoing it", until, change.network, change.layer, State.CONTESTED)
+    return trouble(0, "somebody keeps undoing it", until, change, State.CONTESTED)
+
+
+def trouble(
+    failures: int, text: str, until: float, change: Change[Any], state: State = State.FAILED
+) -> Trouble:
+    """Note that a change waits."""
+    row = change.want or change.have
+    touched = frozenset({(row.set, row.key)} if isinstance(row, Element) else ())
+    return Trouble(failures, text, until, change.network, change.layer, state, touched)
 
 
 def remember(
@@ -129,7 +150,7 @@ def again(last: Trouble | None, outcome: Outcome, now: float, jitter: Callable[[
     """Back off: 0.1 s doubling to 60 s, with up to a tenth of jitter."""
     failures = 1 if last is None else last.failures + 1
     pause = min(LAST_RETRY, FIRST_RETRY * 2 ** min(failures - 1, 16)) * (1 + jitter() / 10)
-    return Trouble(failures, outcome.error or "", now + pause, outcome.change.network, outcome.change.layer)
+    return trouble(failures, outcome.error or "", now + pause, outcome.change)
 
 
 def fights(bouts: Mapping[str, Bout], now: float) -> tuple[Finding, ...]:
@@ -155,4 +176,5 @@ def next_try(before: Before) -> tuple[float, Scope] | None:
     there = [t for t in before.troubles.values() if t.retry_at <= due + FIRST_RETRY]
     everywhere = any(t.network is None for t in there)
     networks = None if everywhere else frozenset(t.network for t in there if t.network)
-    return due, Scope(networks, frozenset(Layer(t.layer) for t in there), host=everywhere)
+    touched = frozenset(key for t in there for key in t.touched)
+    return due, Scope(networks, frozenset(Layer(t.layer) for t in there), everywhere, touched)

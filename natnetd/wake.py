@@ -33,6 +33,18 @@ class Notice:
     stop: bool = False
 
 
+Orphans = Mapping[str, tuple[Port, ...]]
+
+
+def orphaned(before: Orphans, now: Orphans) -> Orphans:
+    """Add to the ports that lost their bridge those that did so now: the last one lost counts."""
+    if not now:
+        return before
+    moved = {port.index for ports in now.values() for port in ports}
+    kept = {bridge: tuple(p for p in ports if p.index not in moved) for bridge, ports in before.items()}
+    return {bridge: kept.get(bridge, ()) + now.get(bridge, ()) for bridge in {**kept, **now}}
+
+
 class Source(Protocol):
     """Something that can be waited for."""
 
@@ -67,7 +79,7 @@ class Wakeup:
         return Wakeup(
             self.scope | notice.scope if self.look else notice.scope,
             self.culprits if known else (*self.culprits, notice.culprit),  # type: ignore[arg-type]
-            {**self.ports, **notice.ports},
+            orphaned(self.ports, notice.ports),
             self.overrun or notice.overrun,
             self.file or notice.file,
             self.rung or notice.rung,

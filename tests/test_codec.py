@@ -37,6 +37,8 @@ def several(origin: Any, inner: tuple[Any, ...]) -> st.SearchStrategy[Any]:
         return st.dictionaries(every(inner[0]), every(inner[1]), max_size=2)
     if origin is tuple and inner[-1] is ...:
         return st.lists(every(inner[0]), max_size=2).map(tuple)
+    if origin is tuple:
+        return st.tuples(*map(every, inner))
     if origin is frozenset:
         return st.frozensets(every(inner[0]), max_size=2)
     assert NoneType in inner, (origin, inner)

@@ -104,6 +104,13 @@ def test_a_deleted_bridges_ports_are_named_and_one_that_found_another_is_not(
     assert heard(events).ports == {"vmbr1": (Port(index, "vmbr1"),)}
 
 
+def test_a_port_that_was_unplugged_before_is_not_named(events: RouteEvents, host: Namespace) -> None:
+    host.ip("link set tap0 nomaster")
+    heard(events)
+    host.ip("link del vmbr1")
+    assert heard(events).ports == {}
+
+
 def test_events_that_were_lost_are_told_as_such_and_the_next_ones_are_heard(
     events: RouteEvents, host: Namespace
 ) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import subprocess
 from pathlib import Path
 
 from natnetd import systemd
@@ -43,7 +44,17 @@ def run(asked: argparse.Namespace) -> int:
         events=routes,
         follow=files.follow if files else lambda: None,
     )
-    outlets = Outlets(runtime_directory(), bell.ring, lambda: journal.dropped if journal else 0)
+    dropped = (lambda: journal.dropped) if journal else (lambda: 0)
+    outlets = Outlets(runtime_directory(), bell.ring, dropped, nft_version())
     Daemon(Path(asked.config), around, outlets, State(state_directory())).run()
     lock.release()
     return 0
+
+
+def nft_version() -> str:
+    """Ask nft(8): the library itself does not tell. Empty where there is no nft."""
+    try:
+        words = subprocess.run(["nft", "--version"], capture_output=True, text=True, check=False, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return words.stdout.partition(" v")[2].partition(" ")[0]

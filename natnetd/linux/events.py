@@ -8,7 +8,9 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 
+from natnetd.errors import HostError
 from natnetd.host import ALL, Layer, Scope
+from natnetd.linux import dumps
 from natnetd.linux.dumps import (
     ADDRESS_HEAD,
     IFLA_GROUP,
@@ -19,7 +21,7 @@ from natnetd.linux.dumps import (
     number,
     text,
 )
-from natnetd.linux.netlink import NETFILTER, RECEIVE, ROUTE, attributes, messages, open_socket
+from natnetd.linux.netlink import NETFILTER, RECEIVE, ROUTE, Asker, attributes, messages, open_socket
 from natnetd.linux.nfnl import DELSETELEM, INET, NEWGEN, NEWSETELEM, TABLE_NAME, listed
 from natnetd.page import KEY_TYPES
 from natnetd.report import Culprit
@@ -65,13 +67,18 @@ class RouteEvents:
         self.all_off = False
         self.near: dict[int, str] = {}
         self.left: dict[int, dict[int, str]] = {}
+        self.asker = Asker(ROUTE)
         self.settings: dict[int, str] = {}
 
     def watch(self, bridges: Iterable[str], ways: Iterable[str], links: Mapping[str, Link]) -> None:
         """Say which interfaces matter, and what is known of them."""
         self.bridges, names = frozenset(bridges), frozenset([*bridges, *ways])
         self.names = names
-        self.near = {link.index: link.name for link in links.values() if link.name in names or link.ours}
+        there = {link.index for link in links.values()}
+        # The news of who went is still to come, and it is about what was known then.
+        gone = {index: name for index, name in self.near.items() if index not in there}
+        near = {link.index: link.name for link in links.values() if link.name in names or link.ours}
+        self.near = gone | near
 
     def fileno(self) -> int:
         """Readable when there is news."""
@@ -86,6 +93,7 @@ class RouteEvents:
                 continue
             for kind, _flags, _sequence, _sender, start, end in messages(datagram):
                 yield from self.hear(kind, datagram, start, end)
+        self.forget_unplugged()
 
     def hear(self, kind: int, datagram: bytes, start: int, end: int) -> Iterator[Notice]:
         """Understand one message."""
@@ -148,6 +156,17 @@ class RouteEvents:
             self.settings[index] = found.get(IFLA_PROTINFO, b"").hex()
         else:
             self.left.setdefault(master, {})[index] = self.settings.pop(index, "")
+
+    def forget_unplugged(self) -> None:
+        """Forget who left a bridge that is still there: that was no deletion.
+
+        The kernel answers when it is done with what it is doing to links (RTM_GETLINK takes the RTNL lock),
+        so a bridge in the middle of its deletion is gone by then.
+        """
+        for bridge in tuple(self.left):
+            with suppress(HostError):
+                if dumps.one_link(self.asker, LINK_HEAD.pack(0, 0, bridge, 0, 0)):
+                    del self.left[bridge]
 
 
 class NftEvents:

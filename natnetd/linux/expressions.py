@@ -66,7 +66,7 @@ class Reading:
             self.registers[number(found[1])] = Loaded(what)
 
     def take_payload(self, found: dict[int, bytes]) -> None:
-        """Load bytes of the packet: only IPv4's source is and protocol are known (network header: base 1)."""
+        """Load bytes of the packet: of IPv4, protocol and source are known (network header: base 1)."""
         if 1 in found:
             base, offset, size = (number(found[key]) for key in (2, 3, 4))
             protocol, source = offset == 9 and size == 1, offset == 12 and size <= 4

@@ -94,7 +94,7 @@ def elements(asker: Asker, name: str) -> Iterator[Element]:
 
 
 def get_element(asker: Asker, name: str, key: tuple[str, ...]) -> Element | None:
-    """Ask for one element; None if it, or its set, is not there or of another type. Raises HostError."""
+    """Ask for one element; None if it, or its set, is not there. Raises HostError."""
     low, high = packed(KEY_TYPES[name], key)
     inner = attribute(KEY | NESTED, attribute(1, low))
     if high != low:
@@ -106,7 +106,9 @@ def get_element(asker: Asker, name: str, key: tuple[str, ...]) -> Element | None
             for found in listed(name, payload):
                 return found
     except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.EINVAL):
+        if error.errno == errno.EINVAL:
+            raise HostError(f"{name} of our table is of another type now") from error
+        if error.errno != errno.ENOENT:
             raise refused(error) from error
     return None
 

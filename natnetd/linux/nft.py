@@ -47,7 +47,7 @@ class NftDoor:
     nft: Any = field(default_factory=nftables_context)
     asker: Asker = field(default_factory=lambda: Asker(NETFILTER))
     spelling: dict[str, str] = field(default_factory=dict)
-    learned: bool = False
+    learned: set[str] = field(default_factory=set)
     covered: int = -1
     last: Table | None = None
 
@@ -110,10 +110,13 @@ class NftDoor:
 
     def apply(self, changes: Sequence[Change[Any]], /) -> list[HostError | None]:
         """Make all changes in one transaction; if it fails, find whose network it is and do the rest."""
+        if not changes:
+            return []
+        if len(changes) > 1 and any(c.have and isinstance(c.want, Table) for c in changes):
+            return self.awake(changes)
         error = self.commit(script(changes))
         if error is None:
-            if not self.learned and any(isinstance(change.want, Table | Block) for change in changes):
-                self.learn()
+            self.learn(changes)
             return [None] * len(changes)
         made_here = any(isinstance(change.want, Table) for change in changes)
         if not made_here and not nfnl.table_there(self.asker):
@@ -130,8 +133,18 @@ class NftDoor:
         far = [i for i, change in enumerate(changes) if (change.network or "") not in first]
         answers: dict[int, HostError | None] = {}
         for part in (near, far):
-            answers |= dict(zip(part, self.apply([changes[i] for i in part]), strict=True))
+            failed = {block: e for i, e in answers.items() if e for block in written(changes[i].want)}
+            answers |= {i: error for i in part if (error := barred(changes[i].want, failed))}
+            left = [i for i in part if i not in answers]
+            answers |= dict(zip(left, self.apply([changes[i] for i in left]), strict=True))
         return [answers[i] for i in range(len(changes))]
+
+    def awake(self, changes: Sequence[Change[Any]]) -> list[HostError | None]:
+        """Wake a dormant table first: in that transaction the kernel makes no base chain (EINVAL)."""
+        first = [isinstance(change.want, Table) for change in changes]
+        flags = iter(self.apply([c for c, yes in zip(changes, first, strict=True) if yes]))
+        rest = iter(self.apply([c for c, yes in zip(changes, first, strict=True) if not yes]))
+        return [next(flags if yes else rest) for yes in first]
 
     def commit(self, text: str) -> HostError | None:
         """Run a script as one transaction; return why it was refused, if it was.
@@ -153,18 +166,36 @@ class NftDoor:
             self.covered = before + 1
         return None
 
-    def learn(self) -> None:
-        """Note how this nft spells what was just written, so that a newer one's words are no drift."""
-        listing = self.listing()
-        self.learned = listing is not None
-        for name, lines in page.read_blocks(listing or ""):
+    def learn(self, changes: Iterable[Change[Any]]) -> None:
+        """Note how this nft spells what was just written, so that a newer one's words are no drift.
+
+        Nothing is learned of a listing that somebody may have changed since.
+        """
+        fresh = {name for change in changes for name in written(change.want)} - self.learned
+        listing = self.listing() if fresh else None
+        if listing is None or nfnl.generation(self.asker) != self.covered:
+            return
+        self.learned |= fresh
+        for name, lines in page.read_blocks(listing):
             block = page.PAGE.get(name)
-            if block is None:
+            if block is None or name not in fresh:
                 continue
             wanted = (*block.header, *block.rules)
             for have, want in zip(map(page.stateless, lines), wanted, strict=False):
                 if len(lines) == len(wanted) and have != want:
                     self.spelling[have] = want
+
+
+def written(row: object) -> Iterable[str]:
+    """Name the blocks that a change writes."""
+    return row.blocks if isinstance(row, Table) else [row.name] if isinstance(row, Block) else []
+
+
+def barred(row: object, failed: Mapping[str, HostError]) -> HostError | None:
+    """Say why an element is not even tried: in a set of another type its name could be asked of DNS."""
+    if not isinstance(row, Element):
+        return None
+    return failed.get(f"set {row.set}") or failed.get(f"map {row.set}")
 
 
 def without_counts(table: Table) -> Table:

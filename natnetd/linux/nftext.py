@@ -23,10 +23,15 @@ def script(changes: Sequence[Change[Any]]) -> str:
     lines += statements("delete", (c.have for c in elements if c.have is not None))
     lines += statements("add", (c.want for c in elements if c.want is not None))
     gone = [c.have.name for c in blocks if c.want is None and c.have]
-    lines += [f"flush {name_in(name)}" for name in gone if name.startswith("chain ")]
-    lines += [f"delete {name_in(name)}" for name in sorted(gone, key=lambda n: not n.startswith("chain "))]
+    lines += [f"flush {name_in(name)}" for name in gone if name.startswith(("chain ", "map "))]
+    lines += [f"delete {name_in(name)}" for name in sorted(gone, key=holds)]
     lines += [f"delete table {TABLE}" for c in changes if c.want is None and isinstance(c.have, Table)]
     return "\n".join(lines) + "\n"
+
+
+def holds(name: str) -> int:
+    """Order by who holds whom: rules ask sets and maps, maps jump to chains, both use everything else."""
+    return {"set": 0, "map": 0, "chain": 1}.get(name.partition(" ")[0], 2)
 
 
 def name_in(name: str) -> str:

@@ -70,7 +70,7 @@ class Legacy:
                 source,
                 _to,
                 mask,
-                _mask,
+                mask_to,
                 iif,
                 oif,
                 iif_mask,
@@ -82,7 +82,7 @@ class Legacy:
                 to,
                 after,
             ) = ENTRY.unpack_from(self.blob, at)
-            asked = Asked(sure=_mask == bytes(4) and not inverted & ~(NOT_IN | NOT_OUT | NOT_PROTOCOL))
+            asked = Asked(sure=mask_to == bytes(4) and not inverted & ~(NOT_IN | NOT_OUT | NOT_PROTOCOL))
             if protocol:
                 asked.protocol(protocol, equal=not inverted & NOT_PROTOCOL)
             asked.iif = pattern(iif, iif_mask, inverted & NOT_IN)

@@ -1,0 +1,89 @@
+"""Files for the chaos: random networks, good files, and bad ones that must change nothing."""
+
+import json
+import random
+from typing import Any
+
+NAMES = ("vmbr1", "vmbr2", "vmbr3", "vmbr4", "vault", "lab6")
+WAYS = ("vmbr0", "vmbr9", "wg0")
+"""Uplinks; wg0 never comes."""
+
+Networks = dict[str, dict[str, Any]]
+
+OUT: tuple[dict[str, Any], ...] = (
+    {"nat": {"uplink": "vmbr0"}},
+    {"nat": {"uplink": "vmbr0"}},
+    {"nat": {"uplink": "vmbr0", "source": "203.0.113.50"}},
+    {"nat": {"uplink": ["vmbr0", "vmbr9", "wg0"]}},
+    {"nat": {"uplink": "vmbr0", "exempt": ["198.18.0.0/24", "192.168.0.0/16", "192.168.7.0/24"]}},
+    {"nat": True},
+    {"routed": True},
+    {},
+    {"inbound": "vmbr9"},
+    {"nat": {"uplink": "vmbr9"}, "inbound": "vmbr0"},
+)
+START: Networks = {
+    "vmbr1": {
+        "addresses": "10.1.0.1/24",
+        "description": "Internal network",
+        "nat": {"uplink": "vmbr0"},
+    },
+    "vmbr2": {
+        "addresses": ["10.2.0.1/24", "10.2.0.2/24", "fd00:2::1/64"],
+        "nat": {"uplink": "vmbr0", "source": "203.0.113.50"},
+        "reach": "vmbr1",
+    },
+    "vmbr3": {"addresses": "10.3.0.1/24", "routed": True, "inbound": "vmbr9"},
+    "vault": {"addresses": "10.5.0.1/24", "mtu": 1400},
+}
+
+
+def subnet(name: str) -> int:
+    """Give each name a subnet of its own."""
+    return NAMES.index(name) + 1
+
+
+def network(rng: random.Random, name: str, others: list[str], *, closed: bool) -> dict[str, Any]:
+    """Draw one network."""
+    n = subnet(name)
+    extra = (f"10.{n}.0.2/24", f"10.{n}.1.1/24", f"fd00:{n}::1/64", f"fd00:{n}::2/64")
+    addresses = [f"10.{n}.0.1/24", *(a for a in extra if rng.random() < 0.25)]
+    if rng.random() < 0.1:
+        addresses = [f"10.{n}.0.2/24"]
+    found: dict[str, Any] = {"addresses": addresses, **({} if closed else rng.choice(OUT))}
+    if others and rng.random() < 0.3 and not closed:
+        found["reach"] = sorted(rng.sample(others, rng.randint(1, min(2, len(others)))))
+    perhaps = (
+        (0.2, "mtu", rng.choice([1400, 1500, 9000])),
+        (0.1, "mac", f"02:00:00:00:00:{n:02x}"),
+        (0.4, "description", rng.choice(["Lab", "Büro « 1 »", 'with "quotes" and \\'])),
+        (0.05, "stp", True),
+        (0.1, "forward_delay", 2),
+    )
+    found |= {key: value for chance, key, value in perhaps if rng.random() < chance}
+    return found
+
+
+def good(rng: random.Random) -> Networks:
+    """Draw a file."""
+    if (drawn := rng.random()) < 0.04:
+        return {}
+    names = [name for name in NAMES if rng.random() < 0.7]
+    return {name: network(rng, name, [n for n in names if n != name], closed=drawn < 0.12) for name in names}
+
+
+def text(networks: Networks) -> str:
+    """Write it: YAML that is JSON as well."""
+    rows = [f"  {name}: {json.dumps(keys, ensure_ascii=False)}" for name, keys in networks.items()]
+    return "\n".join(["metrics: false", "networks:" if rows else "networks: {}", *rows]) + "\n"
+
+
+BAD = (
+    b"",
+    b"networks:",
+    b"networks: {vmbr1: {addresses: 10.1.0.300/24}}\n",
+    b"networks: {vmbr1: {addresses: 10.1.0.1/24, nat: true, natt: 1}}\n",
+    b"metrics: false\nnetworks: [",
+    b"\xff\xfe\x00",
+    b"networks: {}\nnetworks: {}\n",
+)
