@@ -117,7 +117,7 @@ class Wake:
             left = None if end is None else max(0.0, end - time.monotonic())
             ready = self.selector.select(left)
             heard = self.listen(ready)
-            if heard != SILENCE or not ready:
+            if heard != SILENCE or not ready or left == 0.0:
                 return heard
             now, last = time.monotonic(), self.disturbed
             self.disturbed = now
