@@ -29,6 +29,8 @@ def widened(scope: Scope, config: Config) -> Scope:
     strange = scope.networks is not None and not scope.networks <= config.networks.keys()
     if strange and scope.layers - {Layer.NFT}:
         return replace(scope, networks=None, layers=scope.layers | {Layer.LINK})
+    if scope.host and Layer.SYSCTL in scope.layers and not config.all.forwards:
+        return replace(scope, networks=None)  # nobody switches all of them on again: each is to be looked at
     return scope
 
 

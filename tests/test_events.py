@@ -111,6 +111,17 @@ def test_a_port_that_was_unplugged_before_is_not_named(events: RouteEvents, host
     assert heard(events).ports == {}
 
 
+def test_the_ports_are_named_though_the_host_was_looked_at_meanwhile(
+    events: RouteEvents, host: Namespace
+) -> None:
+    index = int(Path("/sys/class/net/tap0/ifindex").read_text("ascii"))
+    host.ip("link del vmbr1")
+    asker = Asker(ROUTE)
+    events.watch(["vmbr1"], ["vmbr0"], dumps.links(asker))
+    asker.close()
+    assert heard(events).ports == {"vmbr1": (Port(index, "vmbr1"),)}
+
+
 def test_events_that_were_lost_are_told_as_such_and_the_next_ones_are_heard(
     events: RouteEvents, host: Namespace
 ) -> None:

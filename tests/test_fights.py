@@ -6,10 +6,13 @@ from itertools import pairwise
 from fake import FakeHost
 
 from natnetd import config
-from natnetd.host import ALL, Before, Layer, Scope, State
-from natnetd.patience import BURST, LAST_RETRY, NOWHERE, PEACE, next_try, refilled
+from natnetd.host import ALL, Before, Layer, Scope, State, Trouble
+from natnetd.page import PAGE
+from natnetd.patience import BURST, LAST_RETRY, NOWHERE, PEACE, choose, next_try, refilled
+from natnetd.plan import Change
 from natnetd.reconcile import Pass, reconcile
 from natnetd.report import Culprit, Reason, Report, states
+from natnetd.rows import Block, Element
 
 TEXT = """
 networks:
@@ -138,6 +141,38 @@ def test_a_failure_backs_off_alone_and_heals_without_a_restart() -> None:
     fight.host.broken = frozenset()
     assert fight.go(Reason.RETRY).ok
     assert fight.before.troubles == {}
+
+
+def test_an_element_that_could_not_be_removed_is_looked_for_by_name() -> None:
+    fight = Fight()
+    stray = Element("closed", ("vmbr1",))
+    assert fight.host.table is not None
+    fight.host.table = replace(fight.host.table, elements={**fight.host.table.elements, stray.name: stray})
+    fight.host.broken = frozenset({"vmbr1"})
+    fight.go()
+    fight.host.broken = frozenset()
+    fight.now, scope = next_try(fight.before) or (0.0, ALL)
+    assert [str(o.change) for o in fight.go(Reason.RETRY, scope).outcomes] == ["- nat closed vmbr1"]
+
+
+def test_parts_of_the_table_that_failed_are_tried_together() -> None:
+    """Alone each would fail for ever: a chain that asks a set of another type, and that set."""
+    later = Trouble(3, "failed", 200.0)
+    want, have = PAGE["set nets"], Block("set nets", ("type ipv4_addr",))
+    stale = Change(Layer.NFT, "nft", None, "set nets", have, want)
+    chain = Change(Layer.NFT, "nft", None, "chain guard", None, PAGE["chain guard"])
+    element = Change(Layer.NFT, "isolation", "vmbr1", "nets vmbr1", None, Element("nets", ("vmbr1",)))
+    plan = (stale, chain, element)
+    one = Before(troubles={chain.name: later, element.name: later})
+    assert choose(plan, one, Reason.RETRY, 100.0).todo == plan
+    both = Before(troubles={chain.name: later, stale.name: later})
+    assert choose(plan, both, Reason.RETRY, 100.0).todo == ()
+
+
+def test_parts_of_the_table_that_could_not_be_removed_are_tried_together() -> None:
+    extra = [Change(Layer.NFT, "nft", None, f"chain {n}", Block(f"chain {n}", ()), None) for n in "ab"]
+    before = Before(troubles={extra[0].name: Trouble(3, "failed", 200.0)})
+    assert choose(tuple(extra), before, Reason.RETRY, 100.0).todo == tuple(extra)
 
 
 def test_a_bucket_never_holds_more_than_a_burst() -> None:

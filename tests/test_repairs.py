@@ -1,6 +1,7 @@
 """A row for each way to break what natnetd keeps: it is heard of, told in the log, and repaired."""
 
 import re
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,6 +140,37 @@ NFT = [
             "insert rule inet natnetd forward jump evil",
         ),
         told("- nft chain evil", "~ nft chain forward"),
+    ),
+    Row(
+        "chains, a set and a map that need each other added",
+        batch(
+            "add chain inet natnetd e3",
+            "add chain inet natnetd e4",
+            "add set inet natnetd e5 { type ifname; }",
+            "add map inet natnetd e6 { type ifname : verdict; }",
+            "add counter inet natnetd e7",
+            "add rule inet natnetd e3 jump e4",
+            "add rule inet natnetd e4 iifname @e5 counter name e7 jump between",
+            'add element inet natnetd e6 { "x" : jump e4 }',
+            "add rule inet natnetd e3 iifname vmap @e6",
+        ),
+        told("- nft chain e3", "- nft chain e4", "- nft set e5", "- nft map e6", "- nft counter e7"),
+    ),
+    Row(
+        "exchanged for one that sleeps",
+        batch(
+            "delete table inet natnetd",
+            "add table inet natnetd { flags dormant; }",
+            "add chain inet natnetd forward",
+            "add set inet natnetd nets { type inet_service; }",
+        ),
+        told(
+            "table inet natnetd flags dormant → none",
+            "+ nft chain guard",
+            "~ nft chain forward (altered)",
+            "~ nft set nets (altered)",
+            "+ isolation nets vmbr1",
+        ),
     ),
     Row("set added", "nft 'add set inet natnetd extra { type ifname; }'", told("- nft set extra")),
     Row(
@@ -309,6 +341,41 @@ def test_a_renamed_bridge_keeps_its_guests_and_a_new_one_takes_its_place(
         service.send(1)
         service.wait_line("- bridge old")
         assert at_rest(service, directory)
+
+
+def test_a_guest_that_was_unplugged_stays_so_when_its_bridge_comes_back(
+    service: Service, world: World, directory: Path
+) -> None:
+    with service:
+        world.host.ip("link set veth100i0 nomaster")
+        service.send(signal.SIGHUP)
+        assert at_rest(service, directory)
+        world.host.ip("link del vmbr1")
+        service.wait_line("drift: ~ port tap101i0 on vmbr1", "repaired in")
+        assert at_rest(service, directory)
+        assert plugged(world.host) == {"tap101i0": "vmbr1"}
+
+
+def test_a_guest_belongs_to_the_bridge_it_lost_last(service: Service, world: World, directory: Path) -> None:
+    with service:
+        service.send(signal.SIGSTOP)
+        world.host.ip("link del vmbr1", "link set veth100i0 master vmbr2", "link del vmbr2")
+        service.send(signal.SIGCONT)
+        service.wait_line("drift: ~ port veth100i0 on vmbr2", "repaired in")
+        assert at_rest(service, directory)
+        assert plugged(world.host) == {"veth100i0": "vmbr2", "tap101i0": "vmbr1"}
+
+
+def test_a_closed_networks_switch_counts_though_nobody_wants_that_for_all(
+    world: World, directory: Path
+) -> None:
+    closed = "metrics: false\nnetworks: {vmbr1: {addresses: 10.0.0.1/16}, vmbr2: {addresses: 10.20.0.1/24}}\n"
+    with start(world.host, directory, closed) as service:
+        for path in (FORWARDING.format("all"), FORWARDING.format("vmbr2")):
+            before = len(service.lines())
+            world.host.check(["sh", "-ec", f"echo 1 >{path}; echo 0 >{path}"])
+            service.wait_line("conf.vmbr2.forwarding value 0 → 1", "repaired in", after=before)
+            assert at_rest(service, directory)
 
 
 def test_the_default_routes_interface_is_watched_where_the_file_names_no_uplink(

@@ -17,7 +17,7 @@ from natnetd.host import Layer, Scope
 from natnetd.linux.files import FileWatch, steps
 from natnetd.report import Culprit
 from natnetd.rows import Port
-from natnetd.wake import Bell, Notice, Wake, Wakeup
+from natnetd.wake import Bell, Notice, Wake, Wakeup, orphaned
 
 
 class Pipe:
@@ -81,6 +81,15 @@ def test_a_culprit_is_named_once_and_ports_are_put_together() -> None:
         heard |= notice
     assert heard.culprits == (NFT,)
     assert heard.ports == {"a": (Port(1, "a"),), "b": (Port(2, "b"),)}
+
+
+def test_a_port_belongs_to_the_bridge_it_lost_last() -> None:
+    one, two, three = Port(1, "a"), Port(2, "a"), Port(3, "a")
+    before = {"a": (one, two, three)}
+    assert orphaned(before, {}) == before
+    assert orphaned(before, {"a": (one,)}) == {"a": (two, three, one)}
+    moved = Port(2, "b")
+    assert orphaned(before, {"b": (moved,)}) == {"a": (one, three), "b": (moved,)}
 
 
 scopes = st.builds(

@@ -94,6 +94,7 @@ class RouteEvents:
             for kind, _flags, _sequence, _sender, start, end in messages(datagram):
                 yield from self.hear(kind, datagram, start, end)
         self.forget_unplugged()
+        self.all_off = False  # the announcement is complete; it may stay off, and each counts again
 
     def hear(self, kind: int, datagram: bytes, start: int, end: int) -> Iterator[Notice]:
         """Understand one message."""

@@ -41,7 +41,10 @@ class NftDoor:
     """Looks at our table and changes it.
 
     `spelling` maps a line as this nft lists it to the line of the page, where the two differ; `covered`
-    is the generation that the last look, and nothing but our own commits since, has brought about.
+    is the generation of the last look, `committed` that of our last commit, if nobody else's came between.
+
+    Only a look covers a generation: a commit that had nothing to do makes none, and the next one is then
+    somebody else's.
     """
 
     nft: Any = field(default_factory=nftables_context)
@@ -49,6 +52,7 @@ class NftDoor:
     spelling: dict[str, str] = field(default_factory=dict)
     learned: set[str] = field(default_factory=set)
     covered: int = -1
+    committed: int = -1
     last: Table | None = None
 
     def look(self) -> Table | None:
@@ -162,8 +166,7 @@ class NftDoor:
             os.close(fd)
         if code:
             return HostError(f"nft: {said(problem)}")
-        if before == self.covered and nfnl.generation(self.asker) == before + 1:
-            self.covered = before + 1
+        self.committed = before + 1
         return None
 
     def learn(self, changes: Iterable[Change[Any]]) -> None:
@@ -173,7 +176,7 @@ class NftDoor:
         """
         fresh = {name for change in changes for name in written(change.want)} - self.learned
         listing = self.listing() if fresh else None
-        if listing is None or nfnl.generation(self.asker) != self.covered:
+        if listing is None or nfnl.generation(self.asker) != self.committed:
             return
         self.learned |= fresh
         for name, lines in page.read_blocks(listing):
