@@ -7,6 +7,7 @@ depends on the seed and its number only.
 import argparse
 import os
 import random
+import signal
 import sys
 import time
 from collections import Counter, deque
@@ -19,7 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import chaos_files as files
-from ground import Ground, Plugged, Refused, carried
+from ground import BOUND, Ground, Plugged, Refused, carried
 from harm import HARMS, Harm
 
 from natnetd import status
@@ -28,15 +29,15 @@ from natnetd.host import Snapshot
 from natnetd.lab.echo import Echo
 from natnetd.lab.netns import Namespace
 from natnetd.lab.sandbox import private
-from natnetd.lab.traffic import ping, udp
+from natnetd.lab.traffic import ABSENCE, Flow, ping, udp
 from natnetd.lab.wait import wait_until
-from natnetd.lab.world import FIRST, SECOND, World
+from natnetd.lab.world import FIRST, SECOND, Guest, World
 from natnetd.linux.nfnl import generation
 from natnetd.report import states
 
 STEPS = 2000
-BOUND = 8.0  # seconds to converge: a fight is repaired once a second, what fails is tried after up to 3
 QUIET = 0.1
+FORWARDING = "3"  # BR_STATE_FORWARDING
 INTERNET = "198.51.100.7"
 GUESTS = (("a", "vmbr1"), ("b", "vmbr1"), ("c", "vmbr2"), ("d", "vmbr3"), ("e", "vault"))
 WEIGHTS = list(accumulate(harm.weight for harm in HARMS))
@@ -105,7 +106,7 @@ class Chaos:
         g.echoes["internet"] = Echo(g.world.outside)
         for number, (name, bridge) in enumerate(GUESTS):
             n = files.subnet(bridge)
-            guest = g.world.guest(name, bridge, f"10.{n}.0.{10 + number}/24", f"10.{n}.0.1")
+            guest = g.world.guest(name, bridge, f"10.{n}.0.{10 + number}/24", gateway(bridge))
             g.guests.append(guest)
             g.where[guest.port] = Plugged(g.index(bridge), bridge)
             g.echoes[name] = Echo(guest.ns)
@@ -197,6 +198,7 @@ class Chaos:
         g = self.ground
         for (family, name), want in g.tables.items():
             have = g.listing(f"table {family} {name}")
+            have = have if have == want else g.portrait_of_table(family, name)
             assert have == want, f"table {family} {name} of somebody was\n{want}\nand is\n{have}"
         there = set(g.table_names()) - {("inet", "natnetd")}
         assert there == set(g.tables), f"tables of others: {there}, not {set(g.tables)}"
@@ -224,44 +226,52 @@ class Chaos:
         want, have = g.reference(), g.described(g.nft, g.networks)
         assert have["nft"] == want["nft"], difference(have["nft"], want["nft"])
         for name in mine:
-            extra = set(have[name]["addresses"]) - set(want[name]["addresses"])
-            have[name]["addresses"] = [
-                a for a in have[name]["addresses"] if a in want[name]["addresses"] or a not in extra
-            ]
+            wanted = want[name]["addresses"]
+            have[name]["addresses"] = [a for a in have[name]["addresses"] if a in wanted]
             assert have[name] == want[name], f"{name}: {difference(have[name], want[name])}"
 
     def traffic(self) -> None:
         """A guest's packets leave under the host's address, reach whom they may, and nobody else."""
         g = self.ground
         seen, judged, _ = g.look()
-        for guest in g.guests:
-            name = guest.bridge
-            place, keys = g.where[guest.port], g.networks.get(name, {})
-            gateway = f"10.{files.subnet(name)}.0.1"
-            addresses = keys.get("addresses", ())
-            if (
-                not place
-                or place.bridge != name
-                or (f"{gateway}/24" not in addresses and f"{gateway}/24" != addresses)
-            ):
-                continue
-            link = seen.links[name]
-            state = Path("/sys/class/net", guest.port, "brport/state").read_text("ascii")
-            if name in judged.conflicted or link.stp or link.forward_delay or state != "3\n":
-                continue
-            if any(
-                a.interface.partition("/")[0].startswith(f"10.{files.subnet(name)}.0.1")
-                and a.interface != f"{gateway}/24"
-                for a in seen.addresses[name]
-            ):
-                continue
+        ready = [guest for guest in g.guests if self.ready(guest, seen, judged.conflicted)]
+        for guest in ready:
             guest.ns.ip("neigh flush all")  # the gateway's MAC address may be another by the file
-            wait_until(lambda ns=guest.ns, to=gateway: ping(ns, to), what=f"{guest.name} to ping {gateway}")
-            nat = keys.get("nat")
+            to, what = gateway(guest.bridge), f"{guest.name} to ping its gateway"
+            wait_until(lambda ns=guest.ns, to=to: ping(ns, to), BOUND, what=what)
+            nat = g.networks[guest.bridge].get("nat")
             if nat and (nat is True or "vmbr0" in nat["uplink"]):
-                source = nat.get("source", "203.0.113.2") if isinstance(nat, dict) else "203.0.113.2"
-                answer = wait_until(lambda ns=guest.ns: udp(ns, INTERNET), what=f"{guest.name} to get out")
+                source = "203.0.113.2" if nat is True else nat.get("source", "203.0.113.2")
+                what = f"{guest.name} to get out"
+                answer = wait_until(lambda ns=guest.ns: udp(ns, INTERNET), BOUND, what=what)
                 assert answer.startswith(f"{source}:"), f"{guest.name} is seen as {answer}"
+        untranslated = [who for who in g.echoes["internet"].asked if who.startswith("10.")]
+        assert not untranslated, f"seen outside: {untranslated}"
+        if len(ready) > 1 and g.rng.random() < 0.3:
+            self.between(*g.rng.sample(ready, 2))
+
+    def ready(self, guest: Guest, seen: Snapshot, conflicted: frozenset[str]) -> bool:
+        """Whether a guest is in its own network, with its gateway there, and nothing kept off on purpose."""
+        g, name = self.ground, guest.bridge
+        place = g.where[guest.port]
+        if not place or place.bridge != name or name not in g.networks or name in conflicted:
+            return False
+        carried_ = {a.interface.partition("/")[0] for a in seen.addresses[name]}
+        link = seen.links[name]
+        port = Path("/sys/class/net", guest.port, "brport/state").read_text("ascii").strip()
+        calm = port == FORWARDING and not link.stp and not link.forward_delay
+        return calm and gateway(name) in carried_ and guest_address(guest) not in carried_
+
+    def between(self, one: Guest, two: Guest) -> None:
+        """One guest reaches another if the file says so, or if they are neighbours."""
+        may = one.bridge == two.bridge or two.bridge in self.ground.networks[one.bridge].get("reach", ())
+        with Flow(one.ns, guest_address(two)) as flow:
+            if may:
+                what = f"{one.name} to reach {two.name}"
+                wait_until(lambda: flow.ask(0.5), BOUND, what=what)
+            else:
+                answer = flow.ask(ABSENCE)
+                assert answer is None, f"{one.name} must not reach {two.name}: {answer}"
 
     def rest(self) -> None:
         """With nothing to do nothing is written, and the status says so."""
@@ -271,8 +281,10 @@ class Chaos:
             self.quiet()
             before, lines = generation(g.filter), len(g.lines())
             ready = service.heard().count("READY=1")
-            service.send(1)  # type: ignore[arg-type]  # SIGHUP: it looks at everything
-            wait_until(lambda n=ready: service.heard().count("READY=1") > n, what="the end of the reload")
+            service.send(signal.SIGHUP)  # it looks at everything
+            wait_until(
+                lambda n=ready: service.heard().count("READY=1") > n, BOUND, what="the end of the reload"
+            )
             news = g.heard()
             assert generation(g.filter) == before, "the ruleset was written to at rest"
             wrote = [line for line in g.lines()[lines:] if "natnetd: reload: " in line]
@@ -292,7 +304,7 @@ class Chaos:
                 last = time.monotonic()
             return time.monotonic() - last > QUIET
 
-        wait_until(silent, 10, what="silence")
+        wait_until(silent, BOUND, what="silence")
 
     def published(self) -> None:
         """The status tells each network's state as a fresh look does."""
@@ -304,7 +316,18 @@ class Chaos:
             told = status.read(g.directory / "run" / "status.json")
             return {n.name: n.state for n in told.networks} == want and bool(told.file_error) == g.file_bad
 
-        wait_until(right, what=f"the status to say {want}, file bad: {g.file_bad}")
+        wait_until(right, BOUND, what=f"the status to say {want}, file bad: {g.file_bad}")
+
+
+def gateway(bridge: str) -> str:
+    """The address of a network that its guests go by."""
+    return f"10.{files.subnet(bridge)}.0.1"
+
+
+def guest_address(guest: Guest) -> str:
+    """The address of a guest."""
+    number = [name for name, _ in GUESTS].index(guest.name)
+    return f"10.{files.subnet(guest.bridge)}.0.{10 + number}"
 
 
 def difference(have: Any, want: Any) -> str:

@@ -1,6 +1,7 @@
 """What may happen to a host: small functions, each with a weight; what they break of others they note."""
 
 import json
+import signal
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -747,7 +748,7 @@ def the_good_file_again(g: Ground) -> None:
 @harm(1)
 def reload_asked_for(g: Ground) -> None:
     if g.service is not None and "READY=1" in g.service.heard():
-        g.service.send(1)  # type: ignore[arg-type]  # SIGHUP
+        g.service.send(signal.SIGHUP)
 
 
 # --- the service
@@ -767,8 +768,8 @@ def service_killed_and_started(g: Ground) -> None:
 @harm(0.5)
 def service_stopped(g: Ground) -> None:
     if g.service is not None and "READY=1" in g.service.heard():
-        g.service.stop()
-    g.certain, g.service = False, None
+        g.certain = False
+        g.end(signal.SIGTERM)
 
 
 @harm(1.5)

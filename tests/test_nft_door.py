@@ -1,0 +1,77 @@
+"""The door to nftables when somebody else is at the table too."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from natnetd.host import Layer
+from natnetd.lab.netns import Namespace
+from natnetd.linux import nfnl
+from natnetd.linux.nft import NftDoor
+from natnetd.page import PAGE
+from natnetd.plan import Change
+from natnetd.rows import Block, Element, Table
+
+WHOLE = Change(Layer.NFT, "nft", None, "table inet natnetd", None, Table(PAGE))
+
+
+@pytest.fixture
+def door(host: Namespace) -> Iterator[NftDoor]:  # noqa: ARG001  # it is that host's
+    """Open it where our table is as it should be."""
+    door = NftDoor()
+    door.look()
+    assert door.apply([WHOLE]) == [None]
+    yield door
+    door.asker.close()
+
+
+def test_a_spelling_is_not_learned_from_what_somebody_changed_meanwhile(
+    door: NftDoor, host: Namespace
+) -> None:
+    door.learned.clear()
+    host.check(["nft", "chain inet natnetd count { policy drop; }"])
+    door.learn([WHOLE])
+    assert door.spelling == {}
+    seen = door.look()
+    assert seen is not None
+    assert seen.blocks["chain count"] != PAGE["chain count"]
+
+
+class Meanwhile:
+    """A libnftables before whose every commit somebody else makes one."""
+
+    def __init__(self, nft: Any, deed: Callable[[], object]) -> None:
+        self.nft, self.deed = nft, deed
+
+    def cmd_from_file(self, path: str) -> Any:
+        self.deed()
+        return self.nft.cmd_from_file(path)
+
+
+def test_a_commit_without_effect_covers_nobody_elses(door: NftDoor, host: Namespace) -> None:
+    """It makes no generation: the next one is somebody else's, and must be looked at."""
+    add = [Change(Layer.NFT, "isolation", "vmbr1", "nets vmbr1", None, Element("nets", ("vmbr1",)))]
+    assert door.apply(add) == [None]
+    door.look()
+    before = nfnl.generation(door.asker)
+    door.nft = Meanwhile(door.nft, lambda: host.check(["nft", "add counter inet natnetd theirs"]))
+    assert door.apply(add) == [None]
+    assert door.covered == before == nfnl.generation(door.asker) - 1
+
+
+def test_nothing_is_put_into_a_set_that_could_not_be_mended(door: NftDoor, host: Namespace) -> None:
+    """A name in a set of addresses would be taken for a host's, and DNS be asked for it."""
+    host.check(["nft", "-f", "-"], stdin="flush table inet natnetd\ndelete set inet natnetd nets\n")
+    host.check(["nft", "add set inet natnetd nets { type ipv4_addr; }"])
+    broken = Block("chain count", PAGE["chain count"].header, ("nonsense",))
+    changes = [
+        Change(Layer.NFT, "nft", None, "set nets", Block("set nets", ("type ipv4_addr",)), PAGE["set nets"]),
+        Change(Layer.NFT, "nft", None, "chain count", PAGE["chain count"], broken),
+        Change(Layer.NFT, "isolation", "vmbr1", "nets vmbr1", None, Element("nets", ("vmbr1",))),
+        Change(Layer.NFT, "nat", "vmbr1", "closed vmbr1", None, Element("closed", ("vmbr1",))),
+    ]
+    structure, chain, barred, other = door.apply(changes)
+    assert structure is not None
+    assert chain is barred is structure
+    assert other is None
