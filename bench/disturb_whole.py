@@ -46,10 +46,19 @@ class Table(Asking):
 
 
 class Flush(Table):
-    """The whole table, by a process `nft flush ruleset`: counted from its commit, before its end."""
+    """The whole table, by a process `nft flush ruleset`: counted from its end."""
 
     def disturb(self, run: int) -> float:  # noqa: ARG002
         """Run it."""
+        subprocess.run(["nft", "flush", "ruleset"], check=True)
+        return time.perf_counter()
+
+
+class FlushCommitted(Flush):
+    """The same, counted from the kernel's word of it: the process itself, and so the table, is still busy."""
+
+    def disturb(self, run: int) -> float:  # noqa: ARG002
+        """Run it, and wait for the kernel's word."""
         listener = open_socket(NETFILTER, (7,))
         listener.setblocking(True)
         process = subprocess.Popen(["nft", "flush", "ruleset"])

@@ -2,6 +2,7 @@
 
 import gc
 import random
+import select
 import sys
 import time
 from collections.abc import Iterator
@@ -19,7 +20,9 @@ from natnetd.lab.sandbox import Sandbox
 from natnetd.lab.service import Service
 from natnetd.lab.wait import wait_until
 from natnetd.lab.world import World
+from natnetd.linux.events import IPV4_IFADDR, IPV6_IFADDR, LINKS, drain
 from natnetd.linux.host import machine_id, open_host
+from natnetd.linux.netlink import ROUTE, open_socket
 from natnetd.model import Config
 from natnetd.plan import Plan, make_plan
 from natnetd.reconcile import Pass, reconcile
@@ -166,10 +169,21 @@ def place(sandbox: Sandbox, networks: int, *, metrics: bool = False) -> Iterator
     with empty(sandbox) as host, directory() as path, World(host) as world:
         found = Place(world, path, networks, converge(networks))
         found.file.write_text(text(networks, metrics=metrics), "utf-8")
+        settle()
         try:
             yield found
         finally:
             found.stop()
+
+
+def settle(quiet: float = 1.5) -> None:
+    """Wait until the kernel is done with fresh links: it looks after their carriers for some seconds."""
+    listener = open_socket(ROUTE, (LINKS, IPV4_IFADDR, IPV6_IFADDR))
+    end = time.monotonic() + 60
+    while time.monotonic() < end and select.select([listener], [], [], quiet)[0]:
+        for _datagram in drain(listener):
+            pass
+    listener.close()
 
 
 def converge(networks: int) -> float:
