@@ -88,7 +88,7 @@ KINDS: tuple[tuple[str, Callable[[int], Victim], str, tuple[float, float]], ...]
     ("`nft flush ruleset`, after its end", Flush, "table", (10, 35)),
     ("`nft flush ruleset`, after its commit", FlushCommitted, "table", (0, 0)),
 )
-"""What is disturbed, its class, the floor's loop, the most milliseconds at 1 and at 1,000 networks; 0: no target."""
+"""What is disturbed, its class, the floor's loop, the most ms at 1 and at 1,000 networks (0: no target)."""
 
 
 def rows(asked: Asked) -> Iterator[Row]:
@@ -98,7 +98,7 @@ def rows(asked: Asked) -> Iterator[Row]:
             for what, make, loop, limits in KINDS[:1] if asked.brief else KINDS:
                 ours, floor = compared(there, make(networks), asked.runs, loop, networks)
                 most = {1: limits[0], 1000: limits[1]}.get(networks) or None
-                times = 3.0 if loop == "table" and networks == 1000 else None
+                times = 3.0 if make is Table and networks == 1000 else None
                 yield Row("repair", what, networks, "ms", ours, "floor", floor, most, times)
             for ports in () if asked.brief else (4, 50):
                 victim = Bridge(there.host, ports)

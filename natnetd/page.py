@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from importlib import resources
 
-from natnetd.rows import Block, Counter
+from natnetd.rows import Block
 
 BLOCK = re.compile(r"\t([\w ]+) (\S+) \{$")
 COMMENT = re.compile(r' comment "([^"]*)"$')
@@ -53,17 +53,6 @@ def reason(rule: str) -> str | None:
     if comment is None or "counter" not in rule.split():
         return None
     return comment[1].rpartition(" ")[0] or None
-
-
-def drops(rules: Iterator[str] | tuple[str, ...]) -> dict[str, Counter]:
-    """Sum the counters of listed rules by reason."""
-    found: dict[str, Counter] = {}
-    for rule in rules:
-        why, count = reason(rule), COUNTER.search(rule)
-        if why and count:
-            old = found.get(why, Counter())
-            found[why] = Counter(old.packets + int(count[1]), old.bytes + int(count[2]))
-    return found
 
 
 def stateless(line: str) -> str:

@@ -40,7 +40,7 @@ def choose(plan: Plan, before: Before, reason: Reason, now: float, by: str = "")
         return Choice(plan, (), before)
     aged = {name: older(bout, now) for name, bout in before.bouts.items()}
     bouts = {name: bout for name, bout in aged.items() if bout.tokens < BURST}
-    held = {c.name: before.troubles[c.name] for c in plan if waits(c, before, now)}
+    held = {c.name: before.troubles[c.name] for c in plan if waits(c, before, now)} if before.troubles else {}
     for change in charged(plan):
         if change.name in held:
             continue
@@ -51,6 +51,8 @@ def choose(plan: Plan, before: Before, reason: Reason, now: float, by: str = "")
         else:
             bouts[change.name] = replace(bout, fought=True)
             held[change.name] = contested(change, now + (1 - bout.tokens) / RATE)
+    if not held:
+        return Choice(plan, (), replace(before, bouts=bouts))
     held = dict(together(plan, held))
     wrong = {part for c in plan if c.name in held for part in sets_of(c)}
     late = tuple(c for c in plan if c.name in held or (isinstance(c.want, Element) and c.want.set in wrong))

@@ -1,6 +1,7 @@
 """What `natnetd status` shows: made from reports, kept in $RUNTIME_DIRECTORY/status.json."""
 
 import json
+from collections import Counter as Counts
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 from natnetd import __version__
 from natnetd.codec import pack, unpack
 from natnetd.errors import HostError
-from natnetd.host import Finding, Snapshot, State
+from natnetd.host import Finding, State
 from natnetd.model import Config, Network
 from natnetd.report import Report, Traffic, states
 from natnetd.rows import Counter, Link
@@ -97,16 +98,24 @@ def networks(
     for trouble in report.seen.before.troubles.values():
         for name in (trouble.network,) if trouble.network is not None else found:
             why.setdefault(name, []).append(trouble.text)
-    seen = Snapshot(links)
+    guests = Counts(link.master for link in links.values())
     return tuple(
-        one(config.networks.get(name, Network(name)), state, why.get(name, []), seen, total)
+        one(
+            config.networks.get(name, Network(name)), state, why.get(name, []), links.get(name), guests, total
+        )
         for name, state in sorted(found.items())
     )
 
 
-def one(network: Network, state: State, why: list[str], seen: Snapshot, total: Traffic) -> NetworkStatus:
-    """Describe one network."""
-    link = seen.links.get(network.name)
+def one(
+    network: Network,
+    state: State,
+    why: list[str],
+    link: Link | None,
+    guests: Mapping[int | None, int],
+    total: Traffic,
+) -> NetworkStatus:
+    """Describe one network; `guests` are the ports of each bridge, by its index."""
     return NetworkStatus(
         name=network.name,
         state=state,
@@ -114,7 +123,7 @@ def one(network: Network, state: State, why: list[str], seen: Snapshot, total: T
         addresses=tuple(str(a) for a in network.addresses),
         way_out=way_out(network),
         adopted=link is not None and not link.ours and state is not State.CONFLICT,
-        guests=len(seen.ports(network.name)),
+        guests=0 if link is None else guests.get(link.index, 0),
         why=tuple(dict.fromkeys(why)),
         sent=total.elements.get(f"tx {network.name}", Counter()),
         received=total.elements.get(f"rx {network.name}", Counter()),
@@ -131,9 +140,9 @@ def way_out(network: Network) -> str:
     return f"{how} by {', '.join(network.nat.uplinks) or 'any uplink'}"
 
 
-def text(status: Status) -> str:
-    """Write it down."""
-    return json.dumps(pack(status, whole=True), ensure_ascii=False, indent=1) + "\n"
+def text(status: Status, *, indent: int | None = None) -> str:
+    """Write it down; with an indent for people, which takes json five times as long."""
+    return json.dumps(pack(status, whole=True), ensure_ascii=False, indent=indent) + "\n"
 
 
 def read(path: Path) -> Status:

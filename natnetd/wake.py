@@ -21,7 +21,10 @@ NOTHING = Scope(frozenset(), frozenset(), host=False)
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What one source has to say: where to look, who did it, what a deletion's burst left behind."""
+    """What one source has to say: where to look, who did it, what a deletion's burst left behind.
+
+    `urgent`: what follows it adds nothing to where to look, and there is much of it.
+    """
 
     scope: Scope = NOTHING
     culprit: Culprit | None = None
@@ -31,6 +34,7 @@ class Notice:
     rung: bool = False
     reload: bool = False
     stop: bool = False
+    urgent: bool = False
 
 
 Orphans = Mapping[str, tuple[Port, ...]]
@@ -93,10 +97,6 @@ GATHER = 0.005  # seconds: no repair waits longer for the news of others
 BUSY = 0.02  # seconds between two pieces of such news: a host is busy if they come faster
 
 
-SILENCE = Wakeup()
-GATHER = 0.005  # seconds: no repair waits longer for the news of others
-
-
 class Wake:
     """Waits on all sources at once."""
 
@@ -132,8 +132,11 @@ class Wake:
         heard = SILENCE
         for _ in range(ROUNDS):
             for key, _events in ready:
-                for notice in key.data.read():
+                source: Source = key.data
+                for notice in source.read():
                     heard |= notice
+                    if notice.urgent:
+                        return heard
             ready = self.selector.select(0) if not heard.stop else []
             if not ready:
                 break

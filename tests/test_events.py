@@ -111,6 +111,19 @@ def test_a_port_that_was_unplugged_before_is_not_named(events: RouteEvents, host
     assert heard(events).ports == {}
 
 
+def test_a_switch_for_all_is_urgent_and_what_follows_it_is_the_same_news(
+    events: RouteEvents, host: Namespace
+) -> None:
+    host.check(["sh", "-ec", FORWARDING.format("all")])
+    notices = events.read()
+    assert next(iter(notices)).urgent
+    del notices  # as the loop does, which repairs first
+    assert heard(events) == Wakeup()
+    host.check(["sh", "-ec", FORWARDING.format("vmbr1").replace("echo 0", "echo 1")])
+    host.check(["sh", "-ec", FORWARDING.format("vmbr1")])
+    assert heard(events).scope.networks == {"vmbr1"}
+
+
 def test_the_ports_are_named_though_the_host_was_looked_at_meanwhile(
     events: RouteEvents, host: Namespace
 ) -> None:

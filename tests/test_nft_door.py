@@ -11,7 +11,7 @@ from natnetd.linux import nfnl
 from natnetd.linux.nft import NftDoor
 from natnetd.page import PAGE
 from natnetd.plan import Change
-from natnetd.rows import Block, Element, Table
+from natnetd.rows import Block, Counter, Element, Table
 
 WHOLE = Change(Layer.NFT, "nft", None, "table inet natnetd", None, Table(PAGE))
 
@@ -75,3 +75,21 @@ def test_nothing_is_put_into_a_set_that_could_not_be_mended(door: NftDoor, host:
     assert structure is not None
     assert chain is barred is structure
     assert other is None
+
+
+def test_drops_are_read_as_nft_lists_them(door: NftDoor, host: Namespace) -> None:
+    """By hand, for speed; a rule of somebody in our chain, with a comment of his, counts for nothing."""
+    host.check(["nft", "-f", "-"], stdin=RULES)
+    found = {why: count for why, count in door.sample().drops.items() if count.packets}
+    assert found == {"twice": Counter(5, 300), "once": Counter(7, 70)}
+    listed = host.check(["nft", "list chain inet natnetd count"])
+    assert all(f'comment "{comment}' in listed for comment in ("twice 1", "twice 2", "once 3", "theirs"))
+
+
+RULES = """
+add rule inet natnetd count counter packets 2 bytes 100 drop comment "twice 1"
+add rule inet natnetd count counter packets 3 bytes 200 drop comment "twice 2"
+add rule inet natnetd count ip saddr 192.0.2.1 counter packets 7 bytes 70 comment "once 3"
+add rule inet natnetd count counter packets 9 bytes 90 comment "theirs"
+add rule inet natnetd count counter packets 9 bytes 90
+"""

@@ -65,6 +65,11 @@ def test_a_source_that_never_falls_silent_does_not_keep_the_loop_from_looking() 
     assert heard.rung
 
 
+def test_what_is_urgent_waits_for_nothing_else() -> None:
+    heard = Wake([Pipe(Notice(ADDRESS, urgent=True), Notice(file=True))]).wait(None)
+    assert heard == Wakeup(ADDRESS)
+
+
 def test_a_single_notice_keeps_its_small_scope() -> None:
     assert (Wakeup() | Notice(ADDRESS)).scope == ADDRESS
     assert (Wakeup() | Notice(rung=True) | Notice(ADDRESS)).scope == ADDRESS

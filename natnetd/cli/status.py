@@ -30,7 +30,7 @@ def run(asked: argparse.Namespace) -> int:
     """Show it once, or for as long as somebody watches."""
     while True:
         now = found(asked)
-        text = status.text(now).rstrip() if asked.json else shown(now)
+        text = status.text(now, indent=1).rstrip() if asked.json else shown(now)
         print(CLEAR + text if asked.watch and sys.stdout.isatty() else text, flush=True)
         if not asked.watch:
             return code(now)

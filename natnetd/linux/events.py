@@ -116,7 +116,7 @@ class RouteEvents:
         if index == NETCONF_ALL:
             self.all_off = off
             if off:
-                yield Notice(Scope(frozenset(), SYSCTL_ONLY))
+                yield Notice(Scope(frozenset(), SYSCTL_ONLY), urgent=True)
         elif off and not self.all_off and index in self.near:
             near = frozenset({self.near[index]}) & self.bridges
             yield Notice(Scope(near or None, SYSCTL_ONLY, host=not near))

@@ -16,6 +16,7 @@ import nftables
 from natnetd import page
 from natnetd.errors import HostError
 from natnetd.linux import nfnl
+from natnetd.linux.drops import drops
 from natnetd.linux.netlink import NETFILTER, Asker
 from natnetd.linux.nftext import script
 from natnetd.plan import Change
@@ -76,7 +77,7 @@ class NftDoor:
         blocks = {name: self.spelled(name, rows) for name, rows in page.read_blocks(lines)}
         flags = FLAGS.search(lines)
         elements = {e.name: e for e in self.elements(blocks)}
-        return Table(blocks, elements, flags[1] if flags else "", page.drops(tuple(lines.splitlines())))
+        return Table(blocks, elements, flags[1] if flags else "", drops(self.asker))
 
     def elements(self, blocks: Mapping[str, Block]) -> Iterator[Element]:
         """Read the elements of every set that is as it should be; what stands in others is void."""
@@ -91,11 +92,8 @@ class NftDoor:
 
     def sample(self) -> Traffic:
         """Read the counters: of networks by element, of drops by reason. Raises HostError."""
-        lines = self.listing()
-        if lines is None:
-            return Traffic()
         found = {e.name: e.count for s in ("tx", "rx") for e in nfnl.elements(self.asker, s) if e.count}
-        return Traffic(found, page.drops(tuple(lines.splitlines())))
+        return Traffic(found, drops(self.asker))
 
     def listing(self) -> str | None:
         """List the structure, without elements; None if there is no table. Raises HostError."""

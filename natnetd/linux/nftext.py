@@ -9,6 +9,8 @@ from natnetd.plan import Change
 from natnetd.rows import TABLE, Block, Counter, Element, Table
 
 COUNTER = re.compile(r"\bcounter\b")
+NAMED = frozenset(name for name, types in KEY_TYPES.items() if set(types) == {"ifname"})
+"""Sets whose keys are names of interfaces and nothing else: those that are filled by the thousand."""
 
 
 def script(changes: Sequence[Change[Any]]) -> str:
@@ -111,10 +113,11 @@ def statements(verb: str, elements: Iterable[Element]) -> Iterator[str]:
 
 def written_element(element: Element, *, bare: bool) -> str:
     """Write key, counter and value of an element; deleting takes the key alone."""
-    types = KEY_TYPES[element.set]
-    key = " . ".join(
-        f'"{part}"' if t == "ifname" else part for t, part in zip(types, element.key, strict=True)
-    )
+    if element.set in NAMED:
+        key = '"' + '" . "'.join(element.key) + '"'
+    else:
+        types = zip(KEY_TYPES[element.set], element.key, strict=True)
+        key = " . ".join(f'"{part}"' if kind == "ifname" else part for kind, part in types)
     if bare:
         return key
     count = f" {figures(element.count)}" if element.count else ""
