@@ -28,6 +28,8 @@ from natnetd.rows import Table
 
 BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 PATIENCE = 0.5  # seconds a scrape waits for a fresh sample
+COMMANDS = 20
+"""So many culprits get a series of their own: whoever changes his name all the time shall not fill a disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,13 @@ class Metrics:
             ["layer", "kind", "change", "source"],
             registry=registry,
         )
+        self.culprits = Counter(
+            "natnetd_drift_culprits",
+            "Passes that found drift, by the command that caused it.",
+            ["command"],
+            registry=registry,
+        )
+        self.commands: set[str] = set()
         self.repairs = Counter(
             "natnetd_drift_repairs", "Repairs of drift.", ["layer", "result"], registry=registry
         )
@@ -137,6 +146,8 @@ class Metrics:
         changes = [outcome.change for outcome in report.outcomes]
         for labels, times in Tally((c.layer, c.kind, c.sort, report.reason) for c in changes).items():
             self.drifts.labels(*labels).inc(times)
+        for command in self.bounded({c.name for c in report.culprits} or {"unknown"}) if changes else ():
+            self.culprits.labels(command).inc()
         results = ((o.change.layer, "error" if o.error else "ok") for o in report.outcomes)
         for (layer, result), times in Tally(results).items():
             self.repairs.labels(layer, result).inc(times)
@@ -145,6 +156,13 @@ class Metrics:
                 self.window.set(outcome.after)
         for layer, after in {o.change.layer: o.after for o in report.outcomes}.items():
             self.repair_time.labels(layer).observe(after)
+
+    def bounded(self, commands: set[str]) -> set[str]:
+        """Name the commands that have a series, and "other" for those that come too late for one."""
+        for command in sorted(commands):
+            if len(self.commands) < COMMANDS:
+                self.commands.add(command)
+        return {command if command in self.commands else "other" for command in commands}
 
     def reloaded(self, *, good: bool, now: float) -> None:
         """Count a reading of the file."""

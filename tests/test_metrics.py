@@ -17,9 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from natnetd.errors import HostError
 from natnetd.host import Layer, State
-from natnetd.metrics import Metrics, Sample
+from natnetd.metrics import COMMANDS, Metrics, Sample
 from natnetd.plan import Change
-from natnetd.report import Outcome, Reason, Report, Traffic
+from natnetd.report import Culprit, Outcome, Reason, Report, Traffic
 from natnetd.rows import Address, Counter, Table
 from natnetd.scrape import CLIENTS, Endpoint
 
@@ -80,6 +80,7 @@ def test_everything_a_report_and_a_sample_say_is_told() -> None:
         "natnetd_drift_detected_total{change=missing,kind=nft,layer=nft,source=event}": 1,
         "natnetd_drift_detected_total{change=foreign,kind=isolation,layer=nft,source=event}": 1,
         "natnetd_drift_detected_total{change=missing,kind=address,layer=address,source=event}": 1,
+        "natnetd_drift_culprits_total{command=unknown}": 1,
         "natnetd_drift_repairs_total{layer=nft,result=ok}": 2,
         "natnetd_drift_repairs_total{layer=address,result=error}": 1,
         "natnetd_drift_repair_duration_seconds_sum{layer=nft}": 0.5,
@@ -102,6 +103,19 @@ def test_everything_a_report_and_a_sample_say_is_told() -> None:
         "natnetd_log_records_dropped_total{}": 5,
     }
     assert {name: found.get(name) for name in expected} == expected
+
+
+def test_culprits_are_told_by_name_and_only_so_many() -> None:
+    metrics = prompt()
+    for number in range(COMMANDS + 5):
+        by = (Culprit(f"c{number:02}", number), Culprit("nft", number + 1000), Culprit("nft", number + 2000))
+        metrics.record(Report(Reason.EVENT, outcomes=(Outcome(TABLE),), culprits=by), 200.0)
+    metrics.record(Report(Reason.EVENT, culprits=(Culprit("idle", 1),)), 200.0)
+    series = {n: v for n, v in told(metrics).items() if n.startswith("natnetd_drift_culprits_total")}
+    assert len(series) == COMMANDS + 1
+    assert series["natnetd_drift_culprits_total{command=nft}"] == COMMANDS + 5
+    assert series["natnetd_drift_culprits_total{command=c18}"] == 1
+    assert series["natnetd_drift_culprits_total{command=other}"] == 6
 
 
 @pytest.mark.parametrize("reason", [Reason.START, Reason.RELOAD, Reason.RETRY])
