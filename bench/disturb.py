@@ -11,8 +11,8 @@ from typing import Protocol
 
 from bench import place, raw
 from natnetd.linux import dumps
+from natnetd.linux.elements import get_element
 from natnetd.linux.netlink import NETFILTER, ROUTE, Asker
-from natnetd.linux.nfnl import get_element
 
 FORWARDING = "/proc/sys/net/ipv4/{}"
 

@@ -10,9 +10,10 @@ from bench import place, raw
 from bench.disturb import Asking
 from natnetd.lab.netns import Namespace
 from natnetd.linux import dumps
+from natnetd.linux.elements import elements, get_element
 from natnetd.linux.events import AF_BRIDGE, IPV4_IFADDR, LINKS, RTM_DELLINK, RTM_NEWADDR, RTM_NEWLINK
 from natnetd.linux.netlink import NETFILTER, ROUTE, Asker, attributes, messages, open_socket
-from natnetd.linux.nfnl import NEWGEN, elements, get_element
+from natnetd.linux.nfnl import NEWGEN
 
 
 class Table(Asking):

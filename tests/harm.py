@@ -11,7 +11,8 @@ import chaos_files as files
 from ground import Ground, Plugged, Refused
 
 from natnetd.lab.world import FIRST, SECOND
-from natnetd.linux import additions, nfnl
+from natnetd.linux import additions
+from natnetd.linux.elements import elements
 from natnetd.page import KEY_TYPES, PAGE
 from natnetd.rows import GROUP
 
@@ -86,7 +87,7 @@ def table_made_by_somebody(g: Ground) -> None:
 @harm(6)
 def element_deleted(g: Ground) -> str:
     name = g.pick(SETS)
-    element = g.pick(nfnl.elements(g.filter, name))
+    element = g.pick(elements(g.filter, name))
     g.commit(f"delete element {T} {name} {{ {key(name, element.key)} }}")
     return element.name
 
@@ -112,7 +113,7 @@ def elements_by_the_dozen(g: Ground) -> str:
 
 @harm(1)
 def element_with_another_value(g: Ground) -> str:
-    element = g.pick(nfnl.elements(g.filter, "snat4"))
+    element = g.pick(elements(g.filter, "snat4"))
     bridge = key("snat4", element.key)
     g.commit(f"delete element {T} snat4 {{ {bridge} }}\nadd element {T} snat4 {{ {bridge} : 192.0.2.66 }}")
     return element.name

@@ -16,7 +16,7 @@ from natnetd.lab.netns import Namespace
 from natnetd.lab.service import Service
 from natnetd.lab.wait import wait_until
 from natnetd.lab.world import World
-from natnetd.linux.nfnl import SIGN, holder
+from natnetd.linux.lock import SIGN, holder
 
 NOBODY = 65534
 USER = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs")

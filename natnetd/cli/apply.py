@@ -10,7 +10,7 @@ from natnetd.cli.terminal import sign
 from natnetd.errors import HostError
 from natnetd.host import Host, State
 from natnetd.linux import open_host
-from natnetd.linux.nfnl import Lock
+from natnetd.linux.lock import Lock
 from natnetd.model import Config
 from natnetd.reconcile import Pass, reconcile
 from natnetd.report import Report

@@ -10,7 +10,7 @@ from natnetd.daemon import Daemon, Surroundings
 from natnetd.linux import open_host
 from natnetd.linux.events import NftEvents, RouteEvents
 from natnetd.linux.files import FileWatch
-from natnetd.linux.nfnl import Lock
+from natnetd.linux.lock import Lock
 from natnetd.publication import Outlets
 from natnetd.state import State, runtime_directory, state_directory
 from natnetd.wake import Bell, Signals, Source, Wake

@@ -59,7 +59,7 @@ def found(asked: argparse.Namespace) -> status.Status:
 
 def published() -> status.Status | None:
     """What the daemon that runs here wrote; None without one."""
-    from natnetd.linux.nfnl import holder  # noqa: PLC0415  # a status file needs no libnftables
+    from natnetd.linux.lock import holder  # noqa: PLC0415  # a status file needs no libnftables
 
     pid = holder()
     if pid is None:

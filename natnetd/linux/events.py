@@ -21,8 +21,9 @@ from natnetd.linux.dumps import (
     number,
     text,
 )
+from natnetd.linux.elements import DELSETELEM, NEWSETELEM, listed
 from natnetd.linux.netlink import NETFILTER, RECEIVE, ROUTE, Asker, attributes, messages, open_socket
-from natnetd.linux.nfnl import DELSETELEM, INET, NEWGEN, NEWSETELEM, TABLE_NAME, listed
+from natnetd.linux.nfnl import INET, NEWGEN, TABLE_NAME
 from natnetd.page import KEY_TYPES
 from natnetd.report import Culprit
 from natnetd.rows import GROUP, Link, Port

@@ -17,6 +17,7 @@ from natnetd import page
 from natnetd.errors import HostError
 from natnetd.linux import nfnl
 from natnetd.linux.drops import drops
+from natnetd.linux.elements import elements, get_element
 from natnetd.linux.netlink import NETFILTER, Asker
 from natnetd.linux.nftext import script
 from natnetd.plan import Change
@@ -83,16 +84,16 @@ class NftDoor:
         """Read the elements of every set that is as it should be; what stands in others is void."""
         for name, block in page.PAGE.items():
             if not name.startswith("chain ") and blocks.get(name) == block:
-                yield from nfnl.elements(self.asker, name.split()[1])
+                yield from elements(self.asker, name.split()[1])
 
     def look_at(self, asked: Iterable[tuple[str, tuple[str, ...]]]) -> Table:
         """See single elements of our table, whatever its size (20 us each). Raises HostError."""
-        found = (nfnl.get_element(self.asker, name, key) for name, key in sorted(asked))
+        found = (get_element(self.asker, name, key) for name, key in sorted(asked))
         return Table(elements={e.name: e for e in found if e is not None})
 
     def sample(self) -> Traffic:
         """Read the counters: of networks by element, of drops by reason. Raises HostError."""
-        found = {e.name: e.count for s in ("tx", "rx") for e in nfnl.elements(self.asker, s) if e.count}
+        found = {e.name: e.count for s in ("tx", "rx") for e in elements(self.asker, s) if e.count}
         return Traffic(found, drops(self.asker))
 
     def listing(self) -> str | None:
