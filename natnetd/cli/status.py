@@ -1,6 +1,7 @@
 """`natnetd status [NETWORK]`. Exit 0: all in sync, 2: not, 1: trouble. Works without the daemon too."""
 
 import argparse
+import signal
 import sys
 import time
 from dataclasses import replace
@@ -27,14 +28,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(asked: argparse.Namespace) -> int:
-    """Show it once, or for as long as somebody watches."""
+    """Show it once, or for as long as somebody watches; an interrupt counts between two looks."""
+    if asked.watch:  # in the middle of a look a library may swallow it
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     while True:
         now = found(asked)
         text = status.text(now, indent=1).rstrip() if asked.json else shown(now)
         print(CLEAR + text if asked.watch and sys.stdout.isatty() else text, flush=True)
         if not asked.watch:
             return code(now)
-        time.sleep(REFRESH)
+        if signal.sigtimedwait({signal.SIGINT}, REFRESH):
+            raise KeyboardInterrupt
 
 
 def code(now: status.Status) -> int:
