@@ -188,7 +188,7 @@ class Chaos:
                 if there != place.index:
                     yield f"{port} should be in {by_index[place.index].name} still"
             elif g.certain and place.bridge in g.networks and place.bridge not in conflicted:
-                if there is None or by_index[there].name != place.bridge:
+                if there is None or (by_index[there].name != place.bridge and port not in g.loose):
                     yield f"{port} should be in the new {place.bridge}"
             elif there is not None and by_index[there].name != place.bridge:
                 yield f"{port} was in {place.bridge}, and is in {by_index[there].name}"

@@ -71,7 +71,7 @@ class Ground:
     guests: list[Guest] = field(default_factory=list)
     echoes: dict[str, Echo] = field(default_factory=dict)
     where: dict[str, Plugged | None] = field(default_factory=dict)
-    loose: set[str] = field(default_factory=set)  # unplugged since the last rest
+    loose: set[str] = field(default_factory=set)  # unplugged, or on their way back, since the last rest
     saved: tuple[str, dict[tuple[str, str], str]] | None = None
     references: dict[str, dict[str, Any]] = field(default_factory=dict)
     number: int = 0  # for names that never come again

@@ -116,9 +116,11 @@ def bridge_renamed(g: Ground) -> str:
 def rename(g: Ground, name: str, other: str) -> None:
     index = g.index(name)
     g.ip(f"link set dev {name} down", f"link set dev {name} name {other}")
-    for place in g.where.values():
+    for port, place in g.where.items():
         if place and place.index == index:
             place.bridge = other
+        elif place and place.bridge == name:  # on its way back into this one, which may be quicker
+            g.loose.add(port)
     if g.portraits.pop(name, None):
         g.remember_link(other)
 
