@@ -28,6 +28,7 @@ from natnetd.rows import Table
 
 BUCKETS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 PATIENCE = 0.5  # seconds a scrape waits for a fresh sample
+CONNECTIONS = ("natnetd_conntrack_entries", "natnetd_conntrack_entries_limit")
 COMMANDS = 20
 """So many culprits get a series of their own: whoever changes his name all the time shall not fill a disk."""
 
@@ -41,6 +42,7 @@ class Sample:
     retries: int = 0
     generation: int = 0
     log_dropped: int = 0
+    connections: tuple[int, int] = (0, 0)  # how many there are, and how many may be
 
 
 class Metrics:
@@ -203,6 +205,10 @@ class Metrics:
         yield GaugeMetricFamily(
             "natnetd_nft_generation", "Generation of the ruleset.", value=sample.generation
         )
+        for name, about, value in zip(
+            CONNECTIONS, ("there are.", "there may be."), sample.connections, strict=True
+        ):
+            yield GaugeMetricFamily(name, f"Connections (conntrack entries) {about}", value=value)
         yield CounterMetricFamily(
             "natnetd_log_records_dropped", "Log records the journal did not take.", value=sample.log_dropped
         )

@@ -30,6 +30,7 @@ class Outlets:
     runtime: Path = Path("/run/natnetd")
     ring: Callable[[], None] = lambda: None
     log_dropped: Callable[[], int] = lambda: 0
+    connections: Callable[[], tuple[int, int]] = lambda: (0, 0)
     nftables: str = ""
 
 
@@ -110,7 +111,8 @@ class Publication:
         troubles = report.seen.before.troubles
         found = states(self.config.networks, report.findings, troubles.values())
         dropped = self.outlets.log_dropped()
-        self.metrics.publish(Sample(found, self.tally.total, len(troubles), generation, dropped))
+        connections = self.outlets.connections()
+        self.metrics.publish(Sample(found, self.tally.total, len(troubles), generation, dropped, connections))
 
     # --- status
 

@@ -50,7 +50,7 @@ def exercised() -> Metrics:
         {"tx vmbr1": Counter(1, 100), "rx vmbr1": Counter(2, 200)}, {"isolation": Counter(7, 700)}
     )
     states = {"vmbr1": State.IN_SYNC, "vmbr2": State.WAITING}
-    metrics.publish(Sample(states, traffic, retries=3, generation=42, log_dropped=5))
+    metrics.publish(Sample(states, traffic, retries=3, generation=42, log_dropped=5, connections=(3, 100)))
     return metrics
 
 
@@ -101,6 +101,8 @@ def test_everything_a_report_and_a_sample_say_is_told() -> None:
         "natnetd_retry_queue_changes{}": 3,
         "natnetd_nft_generation{}": 42,
         "natnetd_log_records_dropped_total{}": 5,
+        "natnetd_conntrack_entries{}": 3,
+        "natnetd_conntrack_entries_limit{}": 100,
     }
     assert {name: found.get(name) for name in expected} == expected
 

@@ -54,6 +54,7 @@ def test_a_scrape_tells_what_is_the_case(world: World, directory: Path) -> None:
         assert found["natnetd_config_last_reload_successful{}"] == 1
         assert found["natnetd_reconciles_total{result=ok,trigger=start}"] == 1
         assert found["process_open_fds{}"] > 3
+        assert found["natnetd_conntrack_entries_limit{}"] > 1000
         world.host.ip("address del 10.0.0.1/16 dev vmbr1")
         drift = "natnetd_drift_detected_total{change=missing,kind=address,layer=address,source=event}"
         wait_until(lambda: scrape().get(drift) == 1, what="the drift in a scrape")

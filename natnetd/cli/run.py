@@ -7,7 +7,7 @@ from pathlib import Path
 
 from natnetd import systemd
 from natnetd.daemon import Daemon, Surroundings
-from natnetd.linux import open_host
+from natnetd.linux import conntrack, open_host
 from natnetd.linux.events import NftEvents, RouteEvents
 from natnetd.linux.files import FileWatch
 from natnetd.linux.lock import Lock
@@ -45,7 +45,7 @@ def run(asked: argparse.Namespace) -> int:
         follow=files.follow if files else lambda: None,
     )
     dropped = (lambda: journal.dropped) if journal else (lambda: 0)
-    outlets = Outlets(runtime_directory(), bell.ring, dropped, nft_version())
+    outlets = Outlets(runtime_directory(), bell.ring, dropped, conntrack.fill, nft_version())
     Daemon(Path(asked.config), around, outlets, State(state_directory())).run()
     lock.release()
     return 0

@@ -7,7 +7,9 @@ drops it) until its entry is gone. pyroute2 needs 0.2 s where its filter works a
 
 import struct
 
+from natnetd.errors import HostError
 from natnetd.flows import Origin, Suspects
+from natnetd.linux import sysctl
 from natnetd.linux.netlink import (
     NETFILTER,
     NLM_F_DUMP,
@@ -27,6 +29,15 @@ AF_INET = 2
 NESTED = 0x8000
 ORIG_SOURCE = slice(16, 20)
 """Where the source address stands in a payload: the first leaf of its first attribute."""
+
+
+def fill() -> tuple[int, int]:
+    """Tell how many connections the kernel keeps here, and how many it would; 0 for what it does not tell."""
+    try:
+        found = [sysctl.read("net", "netfilter", f"nf_conntrack_{what}") for what in ("count", "max")]
+    except HostError:
+        return 0, 0
+    return int(found[0] or 0), int(found[1] or 0)
 
 
 class Purge:
