@@ -190,7 +190,7 @@ class Chaos:
             elif g.certain and place.bridge in g.networks and place.bridge not in conflicted:
                 if there is None or (by_index[there].name != place.bridge and port not in g.loose):
                     yield f"{port} should be in the new {place.bridge}"
-            elif there is not None and by_index[there].name != place.bridge:
+            elif there is not None and by_index[there].name != place.bridge and port not in g.loose:
                 yield f"{port} was in {place.bridge}, and is in {by_index[there].name}"
 
     def strangers(self) -> None:
