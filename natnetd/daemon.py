@@ -31,6 +31,7 @@ SETTLE = 0.1  # seconds a changed file is left alone: editors save twice
 PUBLISH = 0.05  # seconds the status may lag behind: repairs go first
 PUBLISH_SHARE = 0.1  # of the time at most: it costs 40 ms for 1,000 networks
 BLIND_RETRY = 1.0  # seconds
+UNHEARD = 0.1  # seconds until systemd is told again what it had no room for
 
 
 class Walk(Protocol):
@@ -129,7 +130,8 @@ class Daemon:
 
     def patience(self) -> float:
         """Seconds to sleep at most; none while there are flows to forget."""
-        return 0.0 if self.walk else max(0.0, self.times.next() - self.around.clock())
+        left = max(0.0, self.times.next() - self.around.clock())
+        return 0.0 if self.walk else min(left, UNHEARD) if systemd.WAITING else left
 
     def answer(self, heard: Wakeup) -> None:
         """Do what there is reason for: repairs first, the status last."""
@@ -179,6 +181,7 @@ class Daemon:
         if period is not None and (self.times.alive == NEVER or now >= self.times.alive - period / 4):
             systemd.notify(WATCHDOG=1)
             self.times.alive = now + period
+        systemd.notify()
 
     # --- one pass
 

@@ -5,6 +5,7 @@ import errno
 import fcntl
 import logging
 import os
+import select
 import socket
 import struct
 import sys
@@ -17,11 +18,35 @@ F_ADD_SEALS, ALL_SEALS = 1033, 0xF
 PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 
 
+WAITING: dict[str, str] = {}
+"""The latest of each kind that systemd had no room for: sd_notify(3) would wait as long as it is busy."""
+
+
 def notify(**words: str | int) -> None:
-    """Tell systemd, if it listens: READY=1, STATUS="2 networks in sync" and the like (sd_notify(3))."""
-    text = "\n".join(f"{word}={value}" for word, value in words.items())
-    with suppress(OSError):
-        daemon.notify(text)
+    """Tell systemd, if it listens: READY=1, STATUS="2 networks in sync" and the like; never waits for it.
+
+    What it has no room for is told next time; with no words only that is done.
+    """
+    for kind in list(words)[:1]:
+        WAITING.pop(kind, None)
+        if kind == "RELOADING":
+            WAITING.pop("READY", None)
+        WAITING[kind] = "\n".join(f"{word}={value}" for word, value in words.items())
+    while WAITING and takes_more():
+        with suppress(OSError):
+            daemon.notify(WAITING.pop(next(iter(WAITING))))
+
+
+def takes_more() -> bool:
+    """Whether a message to systemd would go through at once, or get nowhere."""
+    path = os.environ.get("NOTIFY_SOCKET", "")
+    address = "\0" + path[1:] if path.startswith("@") else path
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:
+        try:
+            probe.connect(address)
+        except OSError:
+            return True
+        return bool(select.select([], [probe], [], 0)[1])
 
 
 def watchdog_period() -> float | None:

@@ -285,6 +285,31 @@ def test_signs_of_life_come_also_from_a_service_that_is_always_woken(
         wait_until(woken, what="signs of life")
 
 
+def test_a_systemd_that_does_not_listen_keeps_nobody_waiting(world: World, directory: Path) -> None:
+    with start(world.host, directory) as service:
+        for number in range(30):
+            text = ONE.replace("Internal network", f"Network {number}")
+            (directory / "natnetd.yaml").write_text(text, "utf-8")
+            service.process.send_signal(signal.SIGHUP)
+            wait_until(lambda n=number: alias("vmbr1") == f"Network {n}", what="the new description")
+        world.host.ip("link del vmbr1")
+        service.wait_line("drift: + bridge vmbr1")
+        wait_until(lambda: settled(service.heard()), what="the end of the last reload")
+        before = service.heard().count("READY=1")
+        service.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: service.heard().count("READY=1") > before, what="the news after that")
+
+
+def settled(heard: list[str]) -> bool:
+    """Whether the last reload has ended."""
+    return next(word for word in reversed(heard) if word in ("READY=1", "RELOADING=1")) == "READY=1"
+
+
+def alias(bridge: str) -> str:
+    """Read a bridge's alias."""
+    return Path(f"/sys/class/net/{bridge}/ifalias").read_text("utf-8").strip()
+
+
 def test_without_a_watchdog_there_are_no_signs_of_life(host: Namespace, directory: Path) -> None:
     other = str(os.getpid())
     with start(host, directory, env={"WATCHDOG_USEC": "1000", "WATCHDOG_PID": other}) as service:

@@ -182,6 +182,48 @@ def test_nobody_to_tell_is_no_trouble(tmp_path: Path) -> None:
     notify(READY=1)
 
 
+BUSY = """
+from natnetd import systemd
+for number in range(40):
+    systemd.notify(STATUS=number)
+    systemd.notify(WATCHDOG=1)
+print(len(systemd.WAITING), flush=True)
+input()
+systemd.notify()
+print(len(systemd.WAITING), flush=True)
+"""
+
+
+def test_a_busy_systemd_is_not_waited_for_and_told_later(tmp_path: Path) -> None:
+    """The kernel keeps some ten datagrams (net.unix.max_dgram_qlen), then sd_notify(3) would wait."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        env = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        with subprocess.Popen([sys.executable, "-c", BUSY], env=env, **pipes) as process:  # type: ignore[call-overload]
+            assert int(process.stdout.readline()) == 2
+            heard = drained(listening)
+            told, _ = process.communicate("\n", timeout=10)
+        assert int(told) == 0
+        heard += drained(listening)
+        statuses = [word for word in heard if word.startswith("STATUS=")]
+        *first, last = statuses
+        assert first == [f"STATUS={number}" for number in range(len(first))]
+        assert last == "STATUS=39"
+        assert heard[-2:] == ["STATUS=39", "WATCHDOG=1"]
+
+
+def drained(listening: socket.socket) -> list[str]:
+    """Tell what has come so far."""
+    listening.setblocking(False)
+    found: list[str] = []
+    while True:
+        try:
+            found.append(listening.recv(4096).decode())
+        except BlockingIOError:
+            return found
+
+
 @pytest.mark.parametrize(
     ("env", "period"),
     [
