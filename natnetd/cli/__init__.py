@@ -5,6 +5,8 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
+from types import ModuleType
 from typing import NoReturn
 
 from natnetd import __version__
@@ -22,6 +24,7 @@ VERBS = {
     "snapshot": "print what is seen of the host, as JSON",
     "teardown": "remove all that natnetd made",
     "schema": "print the JSON Schema of the file",
+    "import": "print the file for what /etc/network/interfaces does; changes nothing",
     "lab": "show it all in a private world that leaves this machine's network alone",
 }
 
@@ -43,6 +46,11 @@ class Parser(argparse.ArgumentParser):
         self.exit(USAGE, f"{self.prog}: {message}\n")
 
 
+def module_of(verb: str) -> ModuleType:
+    """Import a verb's file; one that is a word of Python has an underscore after it."""
+    return import_module(f"natnetd.cli.{verb}{'_' if iskeyword(verb) else ''}")
+
+
 def parser(argv: Sequence[str]) -> Parser:
     """Make the parser; only the verb that was asked for brings its own arguments."""
     everywhere = Parser(add_help=False, argument_default=argparse.SUPPRESS)
@@ -62,7 +70,7 @@ def parser(argv: Sequence[str]) -> Parser:
         about = f"{told[0].upper()}{told[1:]}."
         sub = verbs.add_parser(name, help=told, description=about, parents=[everywhere])
         if name == asked:
-            import_module(f"natnetd.cli.{name}").arguments(sub)
+            module_of(name).arguments(sub)
     return top
 
 
@@ -73,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         asked = parser(words).parse_args(words, argparse.Namespace(config=DEFAULT_FILE, log_level="info"))
-        code: int = import_module(f"natnetd.cli.{asked.verb}").run(asked)
+        code: int = module_of(asked.verb).run(asked)
         sys.stdout.flush()
     except NatnetdError as error:
         print("\n".join(f"natnetd: {line}" for line in str(error).splitlines()), file=sys.stderr)
