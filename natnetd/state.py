@@ -26,12 +26,19 @@ def runtime_directory() -> Path:
     return Path(os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0] or RUNTIME_DIRECTORY)
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file as a whole or not at all, making its directory if need be. Raises OSError."""
+def replace_file(path: Path, content: bytes, *, lasting: bool = False) -> None:
+    """Write a file as a whole or not at all, making its directory if need be. Raises OSError.
+
+    A `lasting` one is on the disk before it takes the old one's place: a power cut leaves either of them.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        fresh.write_bytes(content)
+        with fresh.open("wb") as stream:
+            stream.write(content)
+            if lasting:
+                stream.flush()
+                os.fsync(stream.fileno())
         fresh.replace(path)
     except OSError:
         with suppress(OSError):
@@ -48,12 +55,15 @@ class State:
 
     @property
     def last_good(self) -> Path:
-        """The copy of the last file that was in force."""
+        """What was in force last, as one file, also if it came from several."""
         return self.directory / "last-good.yaml"
 
     def keep(self, text: bytes) -> None:
-        """Remember a good configuration file."""
-        self.write(self.last_good, text)
+        """Remember a good configuration; what is kept already is not written again."""
+        with suppress(OSError):
+            if self.last_good.read_bytes() == text:
+                return
+        self.write(self.last_good, text, lasting=True)
 
     def keep_tally(self, tally: Tally) -> None:
         """Remember the counters."""
@@ -70,10 +80,10 @@ class State:
             return Tally()
         return found
 
-    def write(self, path: Path, content: bytes) -> None:
+    def write(self, path: Path, content: bytes, *, lasting: bool = False) -> None:
         """Write, or say once why not."""
         try:
-            replace_file(path, content)
+            replace_file(path, content, lasting=lasting)
         except OSError as error:
             if path not in self.complained:
                 log.warning("cannot write %s: %s", path, error.strerror)

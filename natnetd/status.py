@@ -1,6 +1,7 @@
 """What `natnetd status` shows: made from reports, kept in $RUNTIME_DIRECTORY/status.json."""
 
 import json
+import re
 from collections import Counter as Counts
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from natnetd.report import Report, Traffic, states
 from natnetd.rows import Counter, Link
 
 DRIFTS_KEPT = 20
+PLACE = re.compile(r"(.+?):\d+:\d+: ")  # where a complaint stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +68,17 @@ class Status:
         return not (self.blind or self.file_error) and all(n.state is State.IN_SYNC for n in self.networks)
 
     @property
+    def bad_file(self) -> str:
+        """The file that is complained of first: a drop-in, maybe. Empty if there is no telling."""
+        place = PLACE.match(self.file_error)
+        return place[1] if place else ""
+
+    @property
     def line(self) -> str:
         """One line for systemctl and people."""
+        bad = self.bad_file
         if self.waiting:
-            return f"no good configuration: waiting for {self.file}"
+            return f"no good configuration: waiting for {bad or self.file}"
         if self.blind:
             return f"cannot look at the host: {self.blind}"
         out = [f"{n.name} {n.state.replace('_', ' ')}" for n in self.networks if n.state is not State.IN_SYNC]
@@ -77,9 +86,10 @@ class Status:
         words = f"{count}, {len(out)} not in sync: {', '.join(out[:5])}" if out else f"{count} in sync"
         if not self.file_error:
             return words
+        the_file = "the file" if bad in ("", self.file) else bad
         if not self.networks:
-            return "the file is bad"
-        return f"{words}; the file is bad" + (", the last good one is in force" if self.pid else "")
+            return f"{the_file} is bad"
+        return f"{words}; {the_file} is bad" + (", the last good one is in force" if self.pid else "")
 
 
 def networks(

@@ -1,4 +1,4 @@
-"""What the file says now, or said last: one typo must not take every guest offline."""
+"""What the file and its drop-ins say now, or said last: one typo must not take every guest offline."""
 
 import logging
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from natnetd import config
 from natnetd.errors import ConfigError
+from natnetd.file.sources import Texts, gather
 from natnetd.model import Config
 from natnetd.state import State
 
@@ -14,48 +15,56 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Wanted:
-    """The configuration in force; `error` says what is wrong with the file if that is not what it says."""
+    """The configuration in force; `error` says what is wrong with the files if that is not what they say."""
 
     path: Path
     state: State
     config: Config | None = None
-    text: bytes | None = None
+    texts: Texts = ()
     error: str = ""
 
     def load(self) -> bool:
-        """Read the file. If it is bad, what was in force stays so, or the last good one comes into force.
+        """Read the files. If they are bad, what was in force stays so, or the last good one comes into force.
 
-        Returns whether the file is good.
+        Returns whether they are good.
         """
-        self.text = None
+        self.texts = gather(self.path)
         try:
-            self.text = config.read(self.path)
-            self.config = config.parse(self.text, str(self.path))
+            read = config.understand(self.texts)
         except ConfigError as error:
             self.error = str(error)
-            for line in self.error.splitlines():
-                log.error("%s", line)
-            self.fall_back()
+            complain(error)
+            self.fall_back(error.complaints[0].file)
             return False
-        self.error = ""
-        self.state.keep(self.text)
+        self.config, self.error = read.config, ""
+        self.state.keep(read.in_one)
         return True
 
-    def fall_back(self) -> None:
-        """Go on with the last good file."""
+    def fall_back(self, bad: str) -> None:
+        """Go on with the last good configuration; `bad` is the file to mend first."""
         if self.config is not None:
             log.error("the last good configuration stays in force")
             return
+        kept = self.state.last_good
         try:
-            self.config = config.load(self.state.last_good)
-        except ConfigError:
-            log.error("there is no last good configuration: nothing is changed until %s is good", self.path)
+            self.config = config.parse(kept.read_bytes(), str(kept))
+        except FileNotFoundError:
+            log.error("there is no last good configuration: nothing is changed until %s is good", bad)
+        except OSError as error:
+            log.error("the last good configuration %s cannot be read: %s", kept, error.strerror)
+            log.error("nothing is changed until %s is good", bad)
+        except ConfigError as error:
+            complain(error)
+            log.error("the last good configuration is no good any more: nothing is changed until %s is", bad)
         else:
-            log.error("the last good configuration is in force: %s", self.state.last_good)
+            log.error("the last good configuration is in force: %s", kept)
 
     def changed(self) -> bool:
-        """Whether the file says something else than when it was last read."""
-        try:
-            return config.read(self.path) != self.text
-        except ConfigError as error:
-            return str(error) != self.error
+        """Whether the files say something else than when they were last read."""
+        return gather(self.path) != self.texts
+
+
+def complain(error: ConfigError) -> None:
+    """Write every complaint into the log."""
+    for complaint in error.complaints:
+        log.error("%s", complaint)

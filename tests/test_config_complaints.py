@@ -107,20 +107,6 @@ def gist(line: str) -> str:
     return re.sub(r"^(\d+):\d+(?=.*is empty)", r"\1", line)
 
 
-def test_a_complaint_names_the_other_file_when_there_are_two() -> None:
-    """Marks carry their file, for the day when several files are merged."""
-    complaints: list[Complaint] = []
-    one = compose(b"networks: {a: {addresses: 10.0.0.1/24}}", "one.yaml", complaints)
-    two = compose(b"networks: {b: {addresses: 10.0.0.2/24}}", "two.yaml", complaints)
-    for kind in ("keys", "values"):
-        getattr(one.values["networks"], kind).update(getattr(two.values["networks"], kind))
-    assemble(one, complaints)
-    assert [str(complaint) for complaint in complaints] == [
-        "two.yaml:1:27: networks.b.addresses: 10.0.0.0/24 overlaps 10.0.0.0/24 of a (one.yaml:1); "
-        "give each network a subnet of its own",
-    ]
-
-
 def test_many_mistakes_are_told_at_once() -> None:
     """A thousand wrong networks give a thousand complaints, in the order of the file."""
     text = "networks:\n" + "".join(f"  net{i}: {{reach: net{i}x}}\n" for i in range(1000))

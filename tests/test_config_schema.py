@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from good_files import GOOD
 
-from natnetd.config import compose, parse
+from natnetd.config import compose, parse, understand
 from natnetd.errors import ConfigError
 from natnetd.file.keys import FILE, METRICS, NAT, NETWORK_SECTION
 from natnetd.file.nodes import Mapping, Node, Scalar, Sequence
 from natnetd.file.schema import flow, json_schema, reference, renewed
+from natnetd.file.sources import Text
 from natnetd.model import Config, Nat, Network
 
 ROOT = Path(__file__).parents[1]
@@ -226,6 +227,7 @@ def test_what_is_said_to_be_the_default_is_the_default() -> None:
 def test_the_reference_is_up_to_date() -> None:
     page = (ROOT / "docs/config.md").read_text()
     assert page == renewed(page)
+    assert page.count("## Top level") == 1
 
 
 def test_the_reference_names_every_key() -> None:
@@ -246,14 +248,19 @@ def test_every_example_of_the_documentation_holds(page: Path) -> None:
 
 
 def test_the_page_about_the_file_has_examples() -> None:
-    assert len(blocks(ROOT / "docs/config.md", "yaml")) == 2
+    assert len(blocks(ROOT / "docs/config.md", "yaml")) == 3
 
 
 def test_the_complaints_in_the_documentation_are_real() -> None:
-    text = "networks:\n  vmbr1:\n    addresses: 10.0.0.300/16\n    nat: {uplnk: vmbr0}\n"
-    with pytest.raises(ConfigError) as caught:
-        parse(text, "/etc/natnetd.yaml")
-    assert blocks(ROOT / "docs/config.md", "text") == [f"{caught.value}\n"]
+    main = Text("/etc/natnetd.yaml", b"networks:\n  vmbr1:\n    addresses: 10.0.0.1/16\n")
+    drop_in = Text("/etc/natnetd.d/20-web.yaml", main.raw)
+    wrong = Text(main.file, main.raw.replace(b".1/", b".300/") + b"    nat: {uplnk: vmbr0}\n")
+    told = []
+    for texts in ((main, drop_in), (wrong,)):
+        with pytest.raises(ConfigError) as caught:
+            understand(texts)
+        told.append(f"{caught.value}\n")
+    assert blocks(ROOT / "docs/config.md", "text") == told
 
 
 def test_the_shipped_file_is_the_how_to() -> None:

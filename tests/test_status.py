@@ -113,6 +113,27 @@ GOOD, BAD = NetworkStatus("vmbr1", State.IN_SYNC), NetworkStatus("vmbr2", State.
         (Status(file_error="x"), "the file is bad", False),
         (Status(file="F", file_error="x", waiting=True), "no good configuration: waiting for F", False),
         (
+            Status(file="F", file_error="F:1:2: x", waiting=True),
+            "no good configuration: waiting for F",
+            False,
+        ),
+        (
+            Status(file="F", file_error="F.d/a:1:2: x", waiting=True),
+            "no good configuration: waiting for F.d/a",
+            False,
+        ),
+        (Status(file="F", file_error="F.d/a:1:2: x\nF.d/b:3:4: y"), "F.d/a is bad", False),
+        (
+            Status(pid=1, file="F", networks=(GOOD,), file_error="F.d/a:1:2: x"),
+            "1 network in sync; F.d/a is bad, the last good one is in force",
+            False,
+        ),
+        (
+            Status(pid=1, file="F", networks=(GOOD,), file_error="F:1:2: x"),
+            "1 network in sync; the file is bad, the last good one is in force",
+            False,
+        ),
+        (
             Status(pid=1, networks=(GOOD,), file_error="x"),
             "1 network in sync; the file is bad, the last good one is in force",
             False,

@@ -1,8 +1,9 @@
-"""`natnetd check [FILE]`: is the file good? Exit 0 or 1."""
+"""`natnetd check [FILE]`: is the file good, with its drop-ins? Exit 0 or 1."""
 
 import argparse
 
 from natnetd import config
+from natnetd.file.sources import gather
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,6 +14,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(asked: argparse.Namespace) -> int:
     """Read it; errors are raised and printed with their places."""
     path = asked.file or asked.config
-    count = len(config.load(path).networks)
-    print(f"{path}: good, {count} network{'' if count == 1 else 's'}")
+    read = config.understand(gather(path))
+    count, files = len(read.config.networks), len(read.texts)
+    told = f", read from {files} files" if files > 1 else ""
+    print(f"{path}: good, {count} network{'' if count == 1 else 's'}{told}")
     return 0

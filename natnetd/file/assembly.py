@@ -11,10 +11,13 @@ from natnetd.file.shapes import Unfit
 from natnetd.model import Config, Metrics
 
 
-def assemble(root: Node, complaints: list[Complaint]) -> Config:
-    """Return what `root` says; worth nothing if there were complaints."""
+def assemble(root: Node, complaints: list[Complaint], *, whole: bool = True) -> Config:
+    """Return what `root` says; worth nothing if there were complaints.
+
+    What is not `whole` lacks the words of a file that cannot be read: nothing is said to be missing then.
+    """
     top = {key.name: node for key, node in known(root, FILE, complaints)}
-    if isinstance(root, Mapping) and "networks" not in top:
+    if whole and isinstance(root, Mapping) and "networks" not in top:
         complaints.append(complaint(root, "networks is missing; write networks: {} if there shall be none"))
     shared: Values = read_section(top["defaults"], DEFAULTS, complaints) if "defaults" in top else {}
     defaults = Draft(Scalar(root.mark, "defaults", "", plain=False), shared, shared)
@@ -22,7 +25,8 @@ def assemble(root: Node, complaints: list[Complaint]) -> Config:
     metrics: Values = {}
     if "metrics" in top:
         read(top["metrics"], METRICS, complaints, metrics, "metrics")
-    complaints.extend(coherence.check(defaults, drafts))
+    if whole:
+        complaints.extend(coherence.check(defaults, drafts))
     networks = {draft.key.text: draft.network() for draft in drafts}
     return Config(networks, metrics_of(metrics))
 

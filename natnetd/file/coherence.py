@@ -41,8 +41,10 @@ def check(defaults: Draft, drafts: Sequence[Draft]) -> Iterator[Complaint]:
 def check_switches(draft: Draft) -> Iterator[Complaint]:
     """Yield what cannot be together in one network."""
     if draft.clashes():
-        later = max(draft.found("nat") + draft.found("routed"), key=lambda found: found.node.mark)
-        yield complaint(later.node, "nat and routed exclude each other; write one of them")
+        both = sorted(draft.found("nat") + draft.found("routed"), key=lambda found: found.node.mark)
+        first, later = both[0].node, both[-1].node
+        other = "" if first.mark.file == later.mark.file else f" ({first.mark.seen_from(later.mark)})"
+        yield complaint(later, f"nat and routed exclude each other{other}; write one of them")
     delay, stp = draft.found("forward_delay"), draft.found("stp")
     if stp and stp[0].value and delay and delay[0].value < LEAST_DELAY_WITH_STP:
         text = f"stp: true takes a forward_delay of 2 to 30 seconds, not {delay[0].value:g}"
@@ -57,19 +59,19 @@ def check_neighbours(draft: Draft, known: frozenset[str], likely: tuple[str, ...
     """Yield names that stand on the wrong side of the line between our networks and everything else."""
     for found in draft.found("nat.uplink"):
         if found.value in known:
-            text = f"{found.value} is a network of this file; an uplink leads outside, like vmbr0"
+            text = f"{found.value} is a network of ours; an uplink leads outside, like vmbr0"
             yield complaint(found.node, text)
     for found in draft.found("inbound"):
         if found.value in known:
             right = f"to let it in, write reach under networks.{found.value}"
-            yield complaint(found.node, f"{found.value} is a network of this file; {right}")
+            yield complaint(found.node, f"{found.value} is a network of ours; {right}")
     for found in draft.found("reach"):
         if found.value == draft.key.text and "reach" in draft.own:
             yield complaint(found.node, f"{found.value} always reaches itself; name another network")
         elif found.value not in known:
             near = meant(found.value, likely)
             right = f"did you mean {near}?" if near not in ("", draft.key.text) else "write one that is"
-            yield complaint(found.node, f"{found.value} is not a network of this file; {right}")
+            yield complaint(found.node, f"{found.value} is not a network of ours; {right}")
 
 
 def check_addresses(draft: Draft) -> Iterator[Complaint]:

@@ -2,7 +2,16 @@
 
 from natnetd.file.addresses import INTERFACE_ADDRESS, LISTEN, NETWORK, SOURCE
 from natnetd.file.grammar import Feature, Key, Many, Named, Section
-from natnetd.file.shapes import INTERFACE, MAC_ADDRESS, NETWORK_NAME, SWITCH, TEXT, UPLINK, duration, whole
+from natnetd.file.shapes import (
+    INTERFACE,
+    MAC_ADDRESS,
+    NETWORK_NAME,
+    SWITCH,
+    TEXT,
+    UPLINK,
+    duration,
+    whole,
+)
 
 NAT = Section(
     (

@@ -15,8 +15,12 @@ NULLS = frozenset({"", "~", "null", "Null", "NULL"})  # YAML 1.2 core schema
 
 
 class Mark(NamedTuple):
-    """A place in a file; lines and columns count from 1, columns in characters."""
+    """A place in a file; lines and columns count from 1, columns in characters.
 
+    `order` is the file's among those of one document: the main file's is 0.
+    """
+
+    order: int
     file: str
     line: int
     column: int
@@ -71,7 +75,8 @@ Node = Scalar | Sequence | Mapping | Unusable
 
 def complaint(node: Node, text: str) -> Complaint:
     """Return the complaint `text` about `node`."""
-    return Complaint(*node.mark, node.path, text)
+    _, file, line, column = node.mark
+    return Complaint(file, line, column, node.path, text)
 
 
 def shown(text: str) -> str:

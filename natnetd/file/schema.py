@@ -10,7 +10,7 @@ from natnetd.file.keys import FILE, METRICS, NAT, NETWORK_SECTION
 from natnetd.file.shapes import Shape
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-MARKER = "<!-- What follows is made from natnetd/keys.py by natnetd.file.schema.renewed(). -->\n"
+MARKER = "<!-- What follows is made from natnetd/file/keys.py by natnetd.file.schema.renewed(). -->\n"
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _./-]*(?::[A-Za-z0-9_.-]+)*")
 CHAPTERS = (
     ("Top level", FILE),

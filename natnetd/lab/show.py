@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from natnetd import config
+from natnetd.file.sources import gather
 from natnetd.lab.echo import Echo
 from natnetd.lab.netns import Namespace
 from natnetd.lab.sandbox import private
@@ -96,10 +97,10 @@ def chosen(wanted: Config) -> Network:
 
 def perform(path: Path, *, keep: bool) -> int:
     """Show everything and clean up; with `keep`, wait for the end of the terminal's patience."""
-    wanted = config.load(path)
+    read = config.understand(gather(path))
+    wanted = read.config
     network = chosen(wanted)
     uplink = (network.nat.uplinks if network.nat else ()) or (FIRST.bridge,)
-    text = path.read_bytes()
     started = time.monotonic()
     sandbox = private()
     with ExitStack() as stack:
@@ -108,7 +109,7 @@ def perform(path: Path, *, keep: bool) -> int:
         directory = Path("/run/natnetd-lab")
         directory.mkdir()
         file = directory / "natnetd.yaml"
-        file.write_bytes(text)
+        file.write_bytes(read.in_one)
         say(f"a private host, uplink {uplink[0]}, {FIRST.host[0]}; somebody outside is {FIRST.internet[0]}")
         before = time.monotonic()
         service = stack.enter_context(Service(sandbox.host, file, directory)).wait_ready()

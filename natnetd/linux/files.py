@@ -1,11 +1,13 @@
-"""Watches the way to a file (inotify(7)): editors write aside and rename, so no inode lasts."""
+"""Watches the ways to the files (inotify(7)): editors write aside and rename, so no inode lasts."""
 
 import ctypes
 import os
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+from natnetd.file.sources import directory_of, is_drop_in, listed
 from natnetd.wake import Notice
 
 IN_ATTRIB, IN_CLOSE_WRITE, IN_MOVED_FROM = 0x4, 0x8, 0x40
@@ -17,7 +19,7 @@ LINKS = 40  # symbolic links followed, as the kernel does
 
 
 class FileWatch:
-    """Tells when a file may have changed, or a directory or symbolic link on the way to it."""
+    """Tells when a file or its drop-ins may have changed, or a directory or link on the way to them."""
 
     def __init__(self, path: Path) -> None:
         """Watch. Raises OSError: no more watches to be had."""
@@ -27,22 +29,41 @@ class FileWatch:
         if self.fd < 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
         self.names: dict[int, set[str]] = {}
+        self.drop_ins: int | None = None
         self.follow()
 
     def follow(self) -> None:
-        """Watch where the way leads now; a directory that is not there or closed to us is passed over."""
+        """Watch where the ways lead now; a directory that is not there or closed to us is passed over."""
         self.names = {}
-        for directory, name in steps(self.path):
-            watch = self.libc.inotify_add_watch(self.fd, os.fsencode(directory), MASK | IN_ONLYDIR)
-            if watch >= 0:
+        self.go(self.path)
+        around = directory_of(str(self.path))
+        if around is None:
+            return
+        self.go(around)
+        self.drop_ins = self.watch(around)
+        with suppress(OSError):  # what cannot be listed is complained of by whoever reads it
+            for path in listed(around):
+                if path.is_symlink():
+                    self.go(path)
+
+    def go(self, path: Path) -> None:
+        """Watch every step of the way to a path."""
+        for directory, name in steps(path):
+            watch = self.watch(directory)
+            if watch is not None:
                 self.names.setdefault(watch, set()).add(name)
+
+    def watch(self, directory: Path) -> int | None:
+        """Watch a directory; the same one has the same number each time."""
+        watch: int = self.libc.inotify_add_watch(self.fd, os.fsencode(directory), MASK | IN_ONLYDIR)
+        return watch if watch >= 0 else None
 
     def fileno(self) -> int:
         """Readable when something happened on the way."""
         return self.fd
 
     def read(self) -> Iterator[Notice]:
-        """Tell once if it was about the file."""
+        """Tell once if it was about one of the files."""
         try:
             events = os.read(self.fd, 1 << 16)
         except BlockingIOError:
@@ -51,10 +72,14 @@ class FileWatch:
         while offset < len(events):
             watch, mask, _cookie, length = EVENT.unpack_from(events, offset)
             name = os.fsdecode(events[offset + 16 : offset + 16 + length].rstrip(b"\0"))
-            about = about or name in self.names.get(watch, ()) or bool(mask & IN_Q_OVERFLOW)
+            about = about or self.concerns(watch, name) or bool(mask & IN_Q_OVERFLOW)
             offset += 16 + length
         if about:
             yield Notice(file=True)
+
+    def concerns(self, watch: int, name: str) -> bool:
+        """Whether what is called `name` there is one of the files, or on the way to one."""
+        return name in self.names.get(watch, ()) or (watch == self.drop_ins and is_drop_in(name))
 
     def close(self) -> None:
         """Stop watching."""
