@@ -49,6 +49,9 @@ fmt: $(TOOLS) ## format, and mend what ruff can
 mutants: setup ## break the code on purpose, line by line, and demand a red test for each
 	$(SUDO) $(PY) tools/mutants.py
 
+deb: ## build dist/natnetd_VERSION_all.deb, for Debian 12 and 13, twice: both must be the same bytes
+	tools/deb --twice
+
 check: lint test mutants ## everything before a commit
 
 bench: setup ## measure, against alternatives in the same run
@@ -57,4 +60,4 @@ bench: setup ## measure, against alternatives in the same run
 clean: ## remove the virtual environments
 	rm -rf .venv .venv-newest
 
-.PHONY: help setup run lab test chaos neighbours test-newest lint fmt mutants check bench clean
+.PHONY: help setup run lab test chaos neighbours test-newest lint fmt mutants deb check bench clean
