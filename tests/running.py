@@ -136,7 +136,8 @@ def kernel(host: Namespace) -> dict[str, Any]:
     switches = sorted(Path("/proc/sys/net/ipv4/conf").glob("*/forwarding"))
     return {
         "links": [lasting(link) for link in links],
-        "addresses": [(a["ifname"], a["addr_info"]) for a in addresses],
+        # The kernel gives and takes fe80:: by itself, when a carrier comes or a port is plugged in.
+        "addresses": [(a["ifname"], [x for x in a["addr_info"] if x["scope"] != "link"]) for a in addresses],
         "nft": host.check(["nft", "-s", "list", "ruleset"]),
         "switches": {str(path): path.read_text("ascii") for path in switches},
         "ip_forward": Path("/proc/sys/net/ipv4/ip_forward").read_text("ascii"),
