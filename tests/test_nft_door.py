@@ -1,6 +1,10 @@
 """The door to nftables when somebody else is at the table too."""
 
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,6 +79,41 @@ def test_nothing_is_put_into_a_set_that_could_not_be_mended(door: NftDoor, host:
     assert structure is not None
     assert chain is barred is structure
     assert other is None
+
+
+@pytest.fixture
+def name_server(host: Namespace, directory: Path) -> Iterator[socket.socket]:
+    """Be the host's only name server, and answer nothing."""
+    host.ip("link set lo up")
+    (directory / "resolv.conf").write_text("nameserver 127.0.0.1\n", "ascii")
+    resolv = str(Path("/etc/resolv.conf").resolve())
+    subprocess.run(["mount", "--bind", str(directory / "resolv.conf"), resolv], check=True)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 53))
+        server.setblocking(False)
+        yield server
+    subprocess.run(["umount", resolv], check=True)
+
+
+APPLY = """
+from natnetd.host import Layer
+from natnetd.linux.nft import NftDoor
+from natnetd.plan import Change
+from natnetd.rows import Element
+add = Change(Layer.NFT, "isolation", "vmbr1", "nets vmbr1", None, Element("nets", ("vmbr1",)))
+print(NftDoor().apply([add])[0])
+"""
+
+
+def test_no_name_server_is_asked_when_a_set_was_exchanged_meanwhile(
+    door: NftDoor, host: Namespace, name_server: socket.socket
+) -> None:
+    assert door.asker is not None
+    host.check(["nft", "-f", "-"], stdin="flush table inet natnetd\ndelete set inet natnetd nets\n")
+    host.check(["nft", "add set inet natnetd nets { type ipv4_addr; }"])
+    assert "Could not resolve hostname" in host.check([sys.executable, "-c", APPLY])
+    with pytest.raises(BlockingIOError):
+        name_server.recv(1000)
 
 
 def test_drops_are_read_as_nft_lists_them(door: NftDoor, host: Namespace) -> None:
