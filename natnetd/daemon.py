@@ -200,10 +200,11 @@ class Daemon:
         report = reconcile(
             config, host, Pass(reason, scope, before, self.around.clock, culprits=heard.culprits)
         )
+        forgiven = self.before.troubles.keys() - report.seen.before.troubles.keys()
         self.before = report.seen.before
         if heard.overrun:
             self.public.metrics.overruns.inc()
-        self.after_pass(config, report)
+        self.after_pass(config, report, news=bool(forgiven))
 
     def where(self, reason: Reason, heard: Wakeup | None) -> Scope:
         """Say where to look: where the kernel points, where something waits, else everywhere."""
@@ -211,10 +212,14 @@ class Daemon:
             return ALL if heard.overrun else heard.scope
         return self.retry_scope if reason is Reason.RETRY else ALL
 
-    def after_pass(self, config: Config, report: Report) -> None:
-        """Report, and see what is due next."""
-        news = (
-            report.outcomes or report.blind or report.scope == ALL or report.findings != self.public.findings
+    def after_pass(self, config: Config, report: Report, *, news: bool) -> None:
+        """Report, and see what is due next; `news`: something that failed does so no more."""
+        news = bool(
+            news
+            or report.outcomes
+            or report.blind
+            or report.scope == ALL
+            or report.findings != self.public.findings
         )
         self.public.take_in(report)
         if report.scope.networks is None and report.seen.links:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from natnetd.around import Around
 from natnetd.errors import HostError
 from natnetd.model import Config
-from natnetd.rows import Address, Counter, Element, Link, Port, Table, derived_mac
+from natnetd.rows import Address, Counter, Element, Link, Port, Register, Table, derived_mac
 
 
 class Layer(StrEnum):
@@ -18,6 +18,7 @@ class Layer(StrEnum):
     LINK = "link"
     ADDRESS = "address"
     SYSCTL = "sysctl"
+    REGISTER = "register"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,14 @@ ALL = Scope()
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """What a narrow look asks for by name: wanted elements, and interfaces that are ways out or in."""
+    """What a narrow look asks for by name: wanted elements, and interfaces that are ways out or in.
+
+    `register`: whether to look at Proxmox VE's list of bridges; None: if this is a Proxmox VE host.
+    """
 
     elements: tuple[Element, ...] = ()
     ways: frozenset[str] = frozenset()
+    register: bool | None = True
 
 
 NO_HINT = Hint()
@@ -147,6 +152,7 @@ class Snapshot:
     table: Table | None = None
     default_links: frozenset[str] = frozenset()
     machine: str = ""
+    register: Register | None = None
     around: Around = field(default_factory=Around)
     before: Before = field(default_factory=Before)
 
@@ -188,6 +194,7 @@ class Snapshot:
             links={n: link for n, link in self.links.items() if n in inside or not link.ours},
             addresses={n: rows for n, rows in self.addresses.items() if n in inside},
             table=table,
+            register=self.register and self.register.within(inside),
         )
 
 

@@ -50,6 +50,13 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True)
+class Proxmox:
+    """What Proxmox VE is told: `register` None stands for "if this is a Proxmox VE host"."""
+
+    register: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Whole:
     """What follows from all networks together: it stays when a configuration is narrowed to some."""
 
@@ -77,6 +84,7 @@ class Config:
 
     networks: Mapping[str, Network] = field(default_factory=dict)
     metrics: Metrics | None = field(default_factory=Metrics)
+    proxmox: Proxmox = field(default_factory=Proxmox)
     whole: Whole | None = None
 
     def __post_init__(self) -> None:

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+from natnetd import registered
 from natnetd.errors import HostError
-from natnetd.host import ALL, Before, Hint, Host, Layer, Scope, Snapshot
+from natnetd.host import ALL, Before, Finding, Hint, Host, Layer, Scope, Snapshot
 from natnetd.judge import Judged, judge
 from natnetd.kinds import KINDS
 from natnetd.model import Config
@@ -17,6 +18,7 @@ from natnetd.rows import Element
 def decide(config: Config, seen: Snapshot, scope: Scope = ALL) -> tuple[Judged, Plan]:
     """Say what stands in the way and what is to be done: pure, the same for plan, apply and the daemon."""
     judged = judge(config, seen) if sees_links(scope) else recall(config, seen.before)
+    judged = replace(judged, findings=(*registered.others(judged.findings), *notes(config, seen, scope)))
     plan = make_plan(KINDS, judged.config, seen, scope)
     return judged, tuple(c for c in plan if c.network not in judged.conflicted)
 
@@ -27,7 +29,7 @@ def widened(scope: Scope, config: Config) -> Scope:
     Whether it may go depends on who is plugged into it, which a narrow look does not see.
     """
     strange = scope.networks is not None and not scope.networks <= config.networks.keys()
-    if strange and scope.layers - {Layer.NFT}:
+    if strange and scope.layers - {Layer.NFT, Layer.REGISTER}:
         return replace(scope, networks=None, layers=scope.layers | {Layer.LINK})
     if scope.host and Layer.SYSCTL in scope.layers and not config.all.forwards:
         return replace(scope, networks=None)  # nobody switches all of them on again: each is to be looked at
@@ -44,6 +46,13 @@ def recall(config: Config, before: Before) -> Judged:
     return Judged.of(config, before.findings)
 
 
+def notes(config: Config, seen: Snapshot, scope: Scope) -> tuple[Finding, ...]:
+    """Say what Proxmox VE's list lacks, or what the last look at all of it found."""
+    if scope.networks is None and Layer.REGISTER in scope.layers:
+        return tuple(registered.notes(config, seen))
+    return tuple(f for f in seen.before.findings if registered.is_note(f))
+
+
 def hint(config: Config, scope: Scope) -> Hint:
     """Name what a narrow look must ask for: what would be wanted of a host with nothing on it."""
     elements: tuple[Element, ...] = ()
@@ -51,7 +60,7 @@ def hint(config: Config, scope: Scope) -> Hint:
         filled = replace(scope, layers=frozenset({Layer.NFT}), host=False)
         wanted = make_plan(KINDS, config, Snapshot(), filled)
         elements = tuple(c.want for c in wanted if isinstance(c.want, Element))
-    return Hint(elements, config.all.ways)
+    return Hint(elements, config.all.ways, config.proxmox.register)
 
 
 @dataclass(frozen=True, slots=True)

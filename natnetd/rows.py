@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 GROUP = 0x6E617464
 """Link group of the bridges natnetd made ("natd"): the kernel honours it in the message that creates
@@ -126,6 +126,46 @@ class Table:
     elements: Mapping[str, Element] = field(default_factory=dict)
     flags: str = ""
     drops: Mapping[str, Counter] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Stanza:
+    """What a file of interfaces(5) says of a network; `recorded`: the deputy remembers it as written for us.
+
+    `lines` have white space as it does not matter. `place` is the file and the line where it begins.
+    """
+
+    address: str = ""
+    comment: str = ""
+    recorded: bool = True
+    lines: tuple[str, ...] = ()
+    place: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """Proxmox VE's list of bridges: the `files` there are (a pending one is called interfaces.new).
+
+    `stanzas` have keys like "vmbr1 in interfaces". `recorded` are the networks whose stanzas are ours,
+    `strange` the places where other lines or files speak of a name. `proxmox`: /etc/pve is mounted.
+    `trouble`: why the files cannot be read.
+    """
+
+    proxmox: bool = False
+    files: tuple[str, ...] = ()
+    stanzas: Mapping[str, Stanza] = field(default_factory=dict)
+    recorded: frozenset[str] = frozenset()
+    strange: Mapping[str, str] = field(default_factory=dict)
+    trouble: str = ""
+
+    def within(self, names: frozenset[str]) -> "Register":
+        """Leave out other networks."""
+        return replace(
+            self,
+            stanzas={key: row for key, row in self.stanzas.items() if key.partition(" in ")[0] in names},
+            recorded=self.recorded & names,
+            strange={name: place for name, place in self.strange.items() if name in names},
+        )
 
 
 def derived_mac(machine: str, name: str) -> str:

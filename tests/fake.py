@@ -8,7 +8,19 @@ from natnetd.errors import HostError
 from natnetd.host import NO_HINT, Before, Hint, Layer, Scope, Snapshot
 from natnetd.page import PAGE
 from natnetd.plan import Change
-from natnetd.rows import Address, Block, Bridge, Counter, Element, Link, Port, Setting, Table
+from natnetd.rows import (
+    Address,
+    Block,
+    Bridge,
+    Counter,
+    Element,
+    Link,
+    Port,
+    Register,
+    Setting,
+    Stanza,
+    Table,
+)
 
 COUNTED = ("tx", "rx")
 
@@ -34,6 +46,7 @@ class FakeHost:
     table: Table | None = None
     ip_forward: bool = False
     default_links: frozenset[str] = frozenset()
+    register: Register | None = None
     writes: int = 0
     broken: frozenset[str] = frozenset()
 
@@ -49,6 +62,7 @@ class FakeHost:
             table=self.look_at_table(scope, hint) if Layer.NFT in scope.layers else None,
             default_links=self.default_links if near is None else frozenset(),
             machine="fake",
+            register=self.register if Layer.REGISTER in scope.layers else None,
             before=before,
         )
 
@@ -77,6 +91,7 @@ class FakeHost:
             Layer.LINK: FakeEach(self, self.change_link),
             Layer.ADDRESS: FakeEach(self, self.change_address),
             Layer.SYSCTL: FakeEach(self, self.change_setting),
+            Layer.REGISTER: FakeEach(self, self.change_stanza),
         }
 
     # --- links
@@ -123,6 +138,21 @@ class FakeHost:
     def alter(self, name: str, want: Bridge) -> None:
         told = {f: getattr(want, f) for f in ("up", "group", "mtu", "mac", "stp", "forward_delay", "alias")}
         self.links[name] = replace(self.known(name), **{k: v for k, v in told.items() if v is not None})
+
+    # --- Proxmox VE's list of bridges
+
+    def change_stanza(self, change: Change[Stanza]) -> None:
+        there, name = self.register, change.network or ""
+        assert there is not None
+        stanzas, recorded = dict(there.stanzas), there.recorded - {name}
+        for file in there.files:
+            row = stanzas.pop(f"{name} in {file}", None)
+            if row and not row.recorded and (change.want is None or row.lines != change.want.lines):
+                raise RefusedError("not ours")
+            if change.want:
+                stanzas[f"{name} in {file}"] = change.want
+        recorded |= {name} if change.want else frozenset()
+        self.register = replace(there, stanzas=stanzas, recorded=recorded)
 
     # --- addresses and settings
 

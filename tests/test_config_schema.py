@@ -23,7 +23,7 @@ SHIPPED = (ROOT / "config/natnetd.yaml").read_text()
 NATS = ("nat", "nat.uplink", "nat.source", "nat.exempt")
 SHARED = ("mtu", "stp", "forward_delay", "routed", "reach", "inbound", *NATS)
 EVERY_KEY = {
-    *("defaults", "networks", "metrics", "metrics.listen"),
+    *("defaults", "networks", "metrics", "metrics.listen", "proxmox", "proxmox.register"),
     *(f"networks.*.{key}" for key in ("description", "addresses", "mac", *SHARED)),
     *(f"defaults.{key}" for key in SHARED),
 }

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from natnetd.host import ALL, Before, Layer, Scope
 from natnetd.judge import judge
 from natnetd.kinds import KINDS
-from natnetd.model import Config, Nat, Network
+from natnetd.model import Config, Nat, Network, Proxmox
 from natnetd.page import PAGE
 from natnetd.plan import Change, make_plan, phases
 from natnetd.reconcile import Pass, decide, reconcile
-from natnetd.rows import GROUP, Address, Block, Counter, Element, Table
+from natnetd.rows import GROUP, Address, Block, Counter, Element, Register, Stanza, Table
 
 NAMES = ("vmbr1", "vmbr2", "vault", "lab")
 UPLINKS = ("vmbr0", "eno1", "wg0")
@@ -63,7 +63,8 @@ def networks(draw: st.DrawFn, name: str) -> Network:
 @st.composite
 def configs(draw: st.DrawFn) -> Config:
     names = draw(st.sets(st.sampled_from(NAMES)))
-    return Config({name: draw(networks(name)) for name in sorted(names)})
+    told = Proxmox(draw(st.sampled_from([None, True, False])))
+    return Config({name: draw(networks(name)) for name in sorted(names)}, proxmox=told)
 
 
 @st.composite
@@ -97,6 +98,20 @@ def tables(draw: st.DrawFn) -> Table | None:
 
 
 @st.composite
+def registers(draw: st.DrawFn) -> Register:
+    files = draw(st.sampled_from([("interfaces",), ("interfaces", "interfaces.new")]))
+    names = draw(st.sets(st.sampled_from([*NAMES, "vmbr0"])))
+    recorded = draw(st.frozensets(st.sampled_from([*NAMES, "old"])))
+    stanzas = {
+        f"{name} in {file}": Stanza("10.0.0.1/24", "x", name in recorded, ("iface",), f"{file}:1")
+        for name in names
+        for file in draw(st.sets(st.sampled_from(files)))
+    }
+    strange = {name: "elsewhere:1" for name in draw(st.sets(st.sampled_from(NAMES))) if name not in recorded}
+    return Register(draw(st.booleans()), files, stanzas, recorded, strange)
+
+
+@st.composite
 def hosts(draw: st.DrawFn) -> FakeHost:
     host = FakeHost(ip_forward=draw(st.booleans()), table=draw(tables()))
     for name in draw(st.sets(st.sampled_from([*NAMES, "old", "docker0", *UPLINKS]))):
@@ -125,6 +140,7 @@ def hosts(draw: st.DrawFn) -> FakeHost:
             name = f"tap{i}"
             host.links[name] = replace(host.links[name], master=draw(st.sampled_from(bridges)).index)
     host.default_links = frozenset(draw(st.sets(st.sampled_from((*UPLINKS, "vmbr1")), max_size=1)))
+    host.register = draw(st.none() | registers())
     return host
 
 
@@ -158,7 +174,13 @@ def strangers(host: FakeHost, config: Config) -> Mapping[str, object]:
         for n, rows in host.addresses.items()
         if n not in mine
     }
-    return {"links": links, "addresses": {n: rows for n, rows in addresses.items() if rows}}
+    told = host.register or Register()
+    stanzas = {key: row for key, row in told.stanzas.items() if key.partition(" in ")[0] not in told.recorded}
+    return {
+        "links": links,
+        "addresses": {n: rows for n, rows in addresses.items() if rows},
+        "stanzas": {key: row for key, row in stanzas.items() if not row.recorded},
+    }
 
 
 @given(configs(), hosts())
@@ -255,6 +277,7 @@ def test_teardown_leaves_nothing_of_ours(config: Config, host: FakeHost) -> None
     assert host.table is None
     assert not any(link.ours for link in host.links.values())
     assert not any(row.marked for rows in host.addresses.values() for row in rows.values())
+    assert host.register is None or not host.register.recorded
 
 
 @given(configs(), hosts(), st.sampled_from(NAMES))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from natnetd import systemd
 from natnetd.daemon import Daemon, Surroundings
-from natnetd.linux import conntrack, open_host
+from natnetd.linux import conntrack, open_host, registering
 from natnetd.linux.events import NftEvents, RouteEvents
 from natnetd.linux.files import FileWatch
 from natnetd.linux.lock import Lock
@@ -38,6 +38,10 @@ def run(asked: argparse.Namespace) -> int:
     except OSError as error:
         log.warning("cannot watch %s, so it is only read now and then: %s", asked.config, error.strerror)
         files = None
+    try:
+        sources += registering.sources(host.register)
+    except OSError as error:
+        log.warning("cannot watch /etc/network, so it is only looked at now and then: %s", error.strerror)
     around = Surroundings(
         host=host,
         wake=Wake(sources),

@@ -4,11 +4,11 @@ from natnetd.errors import Complaint
 from natnetd.file import coherence
 from natnetd.file.draft import Draft, Values
 from natnetd.file.grammar import Named
-from natnetd.file.keys import DEFAULTS, FILE, METRICS, NETWORKS
+from natnetd.file.keys import DEFAULTS, FILE, METRICS, NETWORKS, PROXMOX
 from natnetd.file.nodes import Mapping, Node, Scalar, Unusable, complaint
 from natnetd.file.reading import known, misplaced, read, read_section
 from natnetd.file.shapes import Unfit
-from natnetd.model import Config, Metrics
+from natnetd.model import Config, Metrics, Proxmox
 
 
 def assemble(root: Node, complaints: list[Complaint], *, whole: bool = True) -> Config:
@@ -25,10 +25,13 @@ def assemble(root: Node, complaints: list[Complaint], *, whole: bool = True) -> 
     metrics: Values = {}
     if "metrics" in top:
         read(top["metrics"], METRICS, complaints, metrics, "metrics")
+    proxmox: Values = {}
+    if "proxmox" in top:
+        read(top["proxmox"], PROXMOX, complaints, proxmox, "proxmox")
     if whole:
         complaints.extend(coherence.check(defaults, drafts))
     networks = {draft.key.text: draft.network() for draft in drafts}
-    return Config(networks, metrics_of(metrics))
+    return Config(networks, metrics_of(metrics), proxmox_of(proxmox))
 
 
 def read_networks(node: Node, takes: Named, shared: Values, complaints: list[Complaint]) -> list[Draft]:
@@ -58,3 +61,12 @@ def metrics_of(values: Values) -> Metrics | None:
     if on == [False]:
         return None
     return Metrics(*listen[0]) if listen else Metrics()
+
+
+def proxmox_of(values: Values) -> Proxmox:
+    """Return what Proxmox VE is told; a mapping that does not say leaves it at `auto`."""
+    register = [found.value for found in values.get("proxmox.register", ())]
+    if register:
+        return Proxmox(None if register == ["auto"] else register[0])
+    on = [found for found in values.get("proxmox", ()) if isinstance(found.node, Scalar)]
+    return Proxmox(on[0].value) if on else Proxmox()

@@ -7,6 +7,7 @@ from natnetd.file.shapes import (
     MAC_ADDRESS,
     NETWORK_NAME,
     SWITCH,
+    SWITCH_OR_AUTO,
     TEXT,
     UPLINK,
     duration,
@@ -168,6 +169,24 @@ METRICS = Feature(
     )
 )
 
+PROXMOX = Feature(
+    Section(
+        (
+            Key(
+                "register",
+                SWITCH_OR_AUTO,
+                "Whether the networks stand in Proxmox VE's list of bridges, so that guests can be plugged "
+                "into them there: a stanza without `auto` in `/etc/network/interfaces` for each, with its "
+                "description. `auto` stands for yes on a Proxmox VE host. See docs/proxmox.md.",
+                "`auto`",
+                ("auto", True, False),
+                value="auto",
+            ),
+        ),
+        words="true, false, or keys like register: auto",
+    )
+)
+
 NETWORKS = Named(INTERFACE, NETWORK_SECTION, words="networks by the names of their bridges, or {} for none")
 
 FILE = Section(
@@ -197,6 +216,15 @@ FILE = Section(
             "`true`",
             (False, {"listen": "127.0.0.1:9787"}),
             value=True,
+        ),
+        Key(
+            "proxmox",
+            PROXMOX,
+            "What Proxmox VE is told of the networks. `true` and `false` stand for `register: true` and "
+            "`register: false`.",
+            "`{register: auto}`",
+            ({"register": "auto"}, False),
+            value={"register": "auto"},
         ),
     ),
     words="keys like networks: {vmbr1: {addresses: 10.0.0.1/24}}",

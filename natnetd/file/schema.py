@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from natnetd.file.grammar import Feature, Key, Many, Named, Section, Takes
-from natnetd.file.keys import FILE, METRICS, NAT, NETWORK_SECTION
+from natnetd.file.keys import FILE, METRICS, NAT, NETWORK_SECTION, PROXMOX
 from natnetd.file.shapes import Shape
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -17,6 +17,7 @@ CHAPTERS = (
     ("A network", NETWORK_SECTION),
     ("Under `nat`", NAT),
     ("Under `metrics`", METRICS.section),
+    ("Under `proxmox`", PROXMOX.section),
 )
 
 

@@ -63,6 +63,11 @@ def read_switch(scalar: Scalar) -> bool:
     return SWITCHES[scalar.text]
 
 
+def read_switch_or_auto(scalar: Scalar) -> bool | str:
+    """Read `true`, `false` or `auto`."""
+    return "auto" if scalar.text == "auto" else read_switch(scalar)
+
+
 def read_whole(scalar: Scalar, *, low: int, high: int) -> int:
     """Read a decimal whole number; `010` is refused, for YAML 1.1 takes it for 8."""
     if not WHOLE.fullmatch(scalar.text) or not low <= int(scalar.text) <= high:
@@ -151,6 +156,7 @@ def read_mac(scalar: Scalar) -> str:
 
 
 SWITCH = Shape("true or false", read_switch, {"type": "boolean"})
+SWITCH_OR_AUTO = Shape("auto, true or false", read_switch_or_auto, {"enum": ["auto", True, False]})
 TEXT = Shape(
     f"one line of text of at most {ALIAS_BYTES} bytes",
     read_text,

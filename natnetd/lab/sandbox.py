@@ -41,7 +41,8 @@ def private() -> Sandbox:
 
     Both end with the last process inside, so nothing needs to be cleaned up, whatever kills us. There is no
     way back: call it once, early, in the main thread, whose namespaces every later thread and child inherits.
-    The rest of the file system is the machine's. Raises OSError (EPERM) without root.
+    The rest of the file system is the machine's, but for what natnetd writes as root on a Proxmox VE host:
+    /etc/network and its record are empty, and /etc/pve is not mounted. Raises OSError (EPERM) without root.
     """
     _require_main_thread()
     libc.unshare(libc.CLONE_NEWNS)
@@ -49,10 +50,20 @@ def private() -> Sandbox:
     libc.mount("none", "/", "", libc.MS_REC | libc.MS_PRIVATE)
     libc.mount("tmpfs", "/run", "tmpfs", libc.MS_NOSUID | libc.MS_NODEV)
     Path("/run/netns").mkdir()
+    _hide_proxmox()
     libc.unshare(libc.CLONE_NEWNET)
     # /sys/class/net is that of the namespace in which sysfs was mounted.
     libc.mount("sysfs", "/sys", "sysfs", _QUIET)
     return Sandbox(Namespace.current("host"))
+
+
+def _hide_proxmox() -> None:
+    # By default natnetd writes into /etc/network/interfaces where /etc/pve is mounted: the lab's must not.
+    for path in ("/etc/network", "/var/lib/natnetd-deputy"):
+        if Path(path).is_dir():
+            libc.mount("tmpfs", path, "tmpfs", libc.MS_NOSUID | libc.MS_NODEV)
+    while os.path.ismount("/etc/pve"):  # Path.is_mount raises where FUSE has no daemon
+        libc.unmount("/etc/pve")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from natnetd.linux.around import Surroundings
 from natnetd.linux.conntrack import Purge
 from natnetd.linux.netlink import ROUTE, Asker
 from natnetd.linux.nft import NftDoor
+from natnetd.linux.register import RegisterDoor
 from natnetd.linux.rtnl import AddressDoor, LinkDoor
 from natnetd.report import Traffic
 from natnetd.rows import Address, Link, Table
@@ -32,6 +33,7 @@ class LinuxHost:
     route: IPRoute
     doors: Mapping[Layer, Door]
     surroundings: Surroundings
+    register: RegisterDoor
     machine: str = ""
 
     def look(self, scope: Scope, before: Before, hint: Hint = NO_HINT, /) -> Snapshot:
@@ -40,7 +42,7 @@ class LinuxHost:
         links: dict[str, Link] = {}
         addresses: dict[str, tuple[Address, ...]] = {}
         defaults: frozenset[str] = frozenset()
-        interfaces = bool(scope.layers - {Layer.NFT})
+        interfaces = bool(scope.layers - {Layer.NFT, Layer.REGISTER})
         near = scope.networks
         if interfaces and near is not None and len(near) <= FEW:
             links = dumps.some_links(self.asker, near, former_ports(before))
@@ -57,6 +59,7 @@ class LinuxHost:
             table=table,
             default_links=defaults,
             machine=self.machine,
+            register=self.register.look(hint.register) if Layer.REGISTER in scope.layers else None,
             around=self.around(scope, links, hint),
             before=before,
         )
@@ -124,8 +127,9 @@ def open_host() -> LinuxHost:
         Layer.LINK: LinkDoor(route, asker),
         Layer.ADDRESS: AddressDoor(route, asker),
         Layer.SYSCTL: sysctl.SysctlDoor(),
+        Layer.REGISTER: (register := RegisterDoor()),
     }
-    return LinuxHost(nft, asker, route, doors, Surroundings(nft.asker, asker), machine_id())
+    return LinuxHost(nft, asker, route, doors, Surroundings(nft.asker, asker), register, machine_id())
 
 
 def machine_id() -> str:
