@@ -29,7 +29,7 @@ from natnetd.model import Config
 from natnetd.plan import Plan
 from natnetd.reconcile import Pass, decide, reconcile
 
-BOUND = 20.0
+BOUND = 60.0
 """Seconds to converge. A fight is repaired once a second, what fails is tried after up to 3; the rest is for
 a busy machine: while another namespace with many bridges is cleared, nobody changes a link for seconds."""
 OUR_TABLE = ("inet", "natnetd")
@@ -37,6 +37,8 @@ THEIRS = ("10.77.", "172.", "203.0.113.", "198.18.", "2001:")
 """How addresses of others begin; no file has such."""
 PASSING = ("root_id", "bridge_id", "root_port", "root_path_cost", "timer", "ifindex", "designated")
 """Words in the names of a bridge's figures that change by themselves."""
+UNSET = (*PASSING, "ageing_time")
+"""Those, and one that nobody but a harm sets: he may have given his bridge to us."""
 
 
 class Refused(Exception):  # noqa: N818  # somebody was quicker: that is what chaos is like
@@ -318,7 +320,7 @@ class Ground:
             link = links.get(name, {})
             about = link.get("linkinfo", {}).get("info_data", {})
             found[name] = {
-                "figures": {k: v for k, v in about.items() if not any(word in k for word in PASSING)},
+                "figures": {k: v for k, v in about.items() if not any(word in k for word in UNSET)},
                 "link": {k: link.get(k) for k in ("mtu", "group", "address", "ifalias", "txqlen")},
                 "addresses": sorted(
                     f"{a['local']} {a.get('address')}/{a['prefixlen']}"
