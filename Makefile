@@ -29,6 +29,13 @@ chaos: setup ## random damage to a real host under the real service: make chaos 
 neighbours: setup ## the service beside real programs: nftables.service, Docker, ufw, firewalld, ifupdown2, ...
 	$(PYTEST) tests/neighbours -rs
 
+boot-test: setup ## the package under a real systemd, Debian 12 and 13 in containers: make boot-test ARGS="-k NAME"
+	$(PYTEST) tests/boot -n 2 --dist loadgroup -rs $(ARGS)
+
+monitoring-test: setup ## a real Prometheus scrapes the service: alert rules fire, each query of the dashboard is answered
+	tools/setup monitoring
+	$(SUDO) env PATH="$(CURDIR)/build/prometheus/usr/bin:$$PATH" $(PY) -m pytest tests/monitoring
+
 test-newest: setup ## the same with PyPI's newest libraries
 	tools/setup newest
 	$(SUDO) .venv-newest/bin/python -m pytest -n 2
@@ -60,4 +67,4 @@ bench: setup ## measure, against alternatives in the same run
 clean: ## remove the virtual environments
 	rm -rf .venv .venv-newest
 
-.PHONY: help setup run lab test chaos neighbours test-newest lint fmt mutants deb check bench clean
+.PHONY: help setup run lab test chaos neighbours boot-test monitoring-test test-newest lint fmt mutants deb check bench clean
