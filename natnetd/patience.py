@@ -139,13 +139,19 @@ def remember(
     tried = {o.change.name: o for o in outcomes}
     late_names = {c.name for c in late}
     old = asked_of.troubles
-    kept = {n: t for n, t in old.items() if n in late_names or (t not in scope and n not in tried)}
+    kept = {n: t for n, t in old.items() if n in late_names or (n not in tried and not seen(t, scope))}
     for name, outcome in tried.items():
         if outcome.error is not None and not outcome.overtaken:
             kept[name] = again(old.get(name), outcome, now, jitter)
     stuck = {name.partition(" on ")[2] or name.partition(" ")[2] for name in kept}
     ports = {bridge: ports for bridge, ports in asked_of.ports.items() if bridge in stuck}
     return replace(asked_of, troubles=kept, ports=ports)
+
+
+def seen(waiting: Trouble, scope: Scope) -> bool:
+    """Whether a look has covered a thing that waits; a narrow one sees only elements it asks for by name."""
+    wide = scope.host or scope.networks is None
+    return waiting in scope and (wide or waiting.touched <= scope.touched)
 
 
 def again(last: Trouble | None, outcome: Outcome, now: float, jitter: Callable[[], float]) -> Trouble:

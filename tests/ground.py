@@ -29,13 +29,14 @@ from natnetd.model import Config
 from natnetd.plan import Plan
 from natnetd.reconcile import Pass, decide, reconcile
 
-BOUND = 60.0
+BOUND = 30.0
 """Seconds to converge. A fight is repaired once a second, what fails is tried after up to 3; the rest is for
-a busy machine: while another namespace with many bridges is cleared, nobody changes a link for seconds."""
+a busy machine: while another namespace with many bridges is cleared, nobody changes a link for seconds. It
+stays below the minute after which natnetd looks at everything and would mend what it had missed."""
 OUR_TABLE = ("inet", "natnetd")
 THEIRS = ("10.77.", "172.", "203.0.113.", "198.18.", "2001:")
 """How addresses of others begin; no file has such."""
-PASSING = ("root_id", "bridge_id", "root_port", "root_path_cost", "timer", "ifindex", "designated")
+PASSING = ("root_id", "bridge_id", "root_port", "root_path_cost", "timer", "ifindex", "designated", "learned")
 """Words in the names of a bridge's figures that change by themselves."""
 UNSET = (*PASSING, "ageing_time")
 """Those, and one that nobody but a harm sets: he may have given his bridge to us."""

@@ -155,6 +155,22 @@ def test_an_element_that_could_not_be_removed_is_looked_for_by_name() -> None:
     assert [str(o.change) for o in fight.go(Reason.RETRY, scope).outcomes] == ["- nat closed vmbr1"]
 
 
+def test_a_look_at_another_element_forgives_nothing() -> None:
+    """What failed with an element that was gone is not looked at by the news of that one."""
+    fight = Fight()
+    strays = [Element("closed", ("vmbr1",)), Element("routed", ("vmbr1",))]
+    assert fight.host.table is not None
+    there = {**fight.host.table.elements, **{stray.name: stray for stray in strays}}
+    fight.host.table = replace(fight.host.table, elements=there)
+    fight.host.broken = frozenset({"vmbr1"})
+    fight.go()
+    fight.host.broken = frozenset()
+    touched = frozenset({("routed", ("vmbr1",))})
+    fight.go(scope=Scope(frozenset({"vmbr1"}), frozenset({Layer.NFT}), host=False, touched=touched))
+    fight.now, scope = next_try(fight.before) or (0.0, ALL)
+    assert [str(o.change) for o in fight.go(Reason.RETRY, scope).outcomes] == ["- nat closed vmbr1"]
+
+
 def test_parts_of_the_table_that_failed_are_tried_together() -> None:
     """Alone each would fail for ever: a chain that asks a set of another type, and that set."""
     later = Trouble(3, "failed", 200.0)
