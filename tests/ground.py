@@ -36,8 +36,16 @@ stays below the minute after which natnetd looks at everything and would mend wh
 OUR_TABLE = ("inet", "natnetd")
 THEIRS = ("10.77.", "172.", "203.0.113.", "198.18.", "2001:")
 """How addresses of others begin; no file has such."""
-PASSING = tuple(
-    "root_id bridge_id root_port root_path_cost timer ifindex designated learned topology_change".split()
+PASSING = (
+    "root_id",
+    "bridge_id",
+    "root_port",
+    "root_path_cost",
+    "timer",
+    "ifindex",
+    "designated",
+    "learned",
+    "topology_change",
 )
 """Words in the names of a bridge's figures that change by themselves."""
 UNSET = (*PASSING, "ageing_time")
