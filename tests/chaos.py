@@ -168,11 +168,13 @@ class Chaos:
         self.slowest = max(self.slowest, (took, self.step))
         seen, _, _ = g.look()
         by_index = {link.index: link.name for link in seen.links.values()}
-        for port in g.where:
+        g.loose.clear()
+        for port, place in g.where.items():
             master = seen.links[port].master
+            if place and master is None:  # no plan shows who is only remembered: he may be on his way still
+                g.loose.add(port)
             g.where[port] = None if master is None else Plugged(master, by_index[master])
         g.certain = True
-        g.loose.clear()
 
     def astray(self, seen: Snapshot, conflicted: frozenset[str]) -> Iterator[str]:
         """Tell which guests are not where they should be."""
