@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv4Interface
 
 from natnetd.host import Finding, Snapshot, State
 from natnetd.model import Config, Network, Whole
@@ -34,7 +35,12 @@ class Judged:
 def judge(config: Config, seen: Snapshot) -> Judged:
     """Compare what is wanted with what the host allows."""
     by_index = {link.index: link for link in seen.links.values()}
-    carried = {a.interface.partition("/")[0] for rows in seen.addresses.values() for a in rows}
+    carried = {
+        IPv4Interface(a.interface).ip
+        for rows in seen.addresses.values()
+        for a in rows
+        if ":" not in a.interface
+    }
     findings: list[Finding] = []
     for network in config.networks.values():
         findings += taken(network, seen)
@@ -86,10 +92,20 @@ def uplinks(network: Network, seen: Snapshot, by_index: dict[int, Link]) -> Iter
             yield Finding(network.name, State.WAITING, f"{role} {name} is down")
 
 
-def source(network: Network, carried: set[str]) -> Iterator[Finding]:
-    """A fixed source address that the host does not carry: answers will not find it, unless routed here."""
-    if network.nat and network.nat.source and str(network.nat.source) not in carried:
-        text = f"no interface carries the source {network.nat.source}: answers must be routed to this host"
+def source(network: Network, carried: set[IPv4Address]) -> Iterator[Finding]:
+    """Fixed source addresses that the host does not carry: answers will not find them, unless routed here."""
+    pool = network.nat.source if network.nat else None
+    if pool is None:
+        return
+    here = sum(address in pool for address in carried)
+    if len(pool) == 1 and not here:
+        text = f"no interface carries the source {pool}: answers must be routed to this host"
+        yield Finding(network.name, State.IN_SYNC, text)
+    elif here < len(pool):
+        text = (
+            f"no interface carries {len(pool) - here} of the {len(pool)} addresses of the source {pool}:"
+            " answers to them must be routed to this host"
+        )
         yield Finding(network.name, State.IN_SYNC, text)
 
 

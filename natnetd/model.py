@@ -10,13 +10,37 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface
 Interface = IPv4Interface | IPv6Interface
 
 
+HIGH_PORTS, ALL_PORTS = (1024, 65535), (1, 65535)
+"""What ports of TCP and UDP become: those that give no rights, or a guest's own while it is free."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Addresses that guests are seen under outside, from the first to the last."""
+
+    first: IPv4Address
+    last: IPv4Address
+
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
+
+    def __len__(self) -> int:
+        return int(self.last) - int(self.first) + 1
+
+    def __contains__(self, address: IPv4Address) -> bool:
+        return self.first <= address <= self.last
+
+
 @dataclass(frozen=True, slots=True)
 class Nat:
     """How guests leave: translated, by an uplink."""
 
     uplinks: tuple[str, ...] = ()  # empty: any
-    source: IPv4Address | None = None  # None: masquerade
+    source: Pool | None = None  # None: masquerade
     exempt: tuple[IPv4Network, ...] = ()
+    ports: tuple[int, int] = HIGH_PORTS
+    persistent: bool = False
+    fully_random: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from ipaddress import IPv4Address, IPv4Network, ip_interface
 
-from natnetd.model import Config, Interface, Metrics, Nat, Network
+from natnetd.model import ALL_PORTS, Config, Interface, Metrics, Nat, Network, Pool
 
 DEFAULT = Metrics()
 
@@ -13,6 +13,10 @@ def addresses(*texts: str) -> tuple[Interface, ...]:
 
 def config(*networks: Network, metrics: Metrics | None = DEFAULT) -> Config:
     return Config({network.name: network for network in networks}, metrics)
+
+
+def pool(first: str, last: str = "") -> Pool:
+    return Pool(IPv4Address(first), IPv4Address(last or first))
 
 
 LAB = addresses("10.0.0.1/24")
@@ -54,7 +58,7 @@ networks:
                 "vmbr2",
                 addresses("10.20.0.1/24", "10.20.1.1/24"),
                 description="Lab, leaves by a fixed address",
-                nat=Nat(("vmbr0",), IPv4Address("192.0.2.10")),
+                nat=Nat(("vmbr0",), pool("192.0.2.10")),
                 reach=("vmbr1",),
             ),
             Network("vault", addresses("10.30.0.1/24")),
@@ -91,7 +95,7 @@ metrics: {listen: "[::1]:9100"}
                 forward_delay=2.5,
                 nat=Nat(
                     ("vmbr0", "wg0"),
-                    IPv4Address("192.0.2.10"),
+                    pool("192.0.2.10"),
                     (IPv4Network("192.168.50.0/24"), IPv4Network("172.16.0.0/12")),
                 ),
                 reach=("vmbr2",),
@@ -104,6 +108,23 @@ metrics: {listen: "[::1]:9100"}
     "nat: true is any uplink": (
         "networks: {a: {addresses: 10.0.0.1/24, nat: true}}",
         config(Network("a", LAB, nat=Nat())),
+    ),
+    "a pool, and all ports": (
+        "networks: {a: {addresses: 10.0.0.1/24,"
+        " nat: {source: 192.0.2.10-192.0.2.20, ports: 1-65535, persistent: true, fully_random: true}}}",
+        config(
+            Network(
+                "a",
+                LAB,
+                nat=Nat(
+                    (), pool("192.0.2.10", "192.0.2.20"), (), ALL_PORTS, persistent=True, fully_random=True
+                ),
+            )
+        ),
+    ),
+    "a pool from a prefix, and some ports": (
+        "networks: {a: {addresses: 10.0.0.1/24, nat: {source: 192.0.2.16/28, ports: 2000-2999}}}",
+        config(Network("a", LAB, nat=Nat((), pool("192.0.2.16", "192.0.2.31"), (), (2000, 2999)))),
     ),
     "nat: {} is the same": (
         "networks: {a: {addresses: 10.0.0.1/24, nat: {}}}",
@@ -214,8 +235,8 @@ metrics: {listen: "[::1]:9100"}
         "{defaults: {nat: {source: 192.0.2.1}},"
         " networks: {a: {addresses: 10.0.0.1/24}, b: {addresses: 10.0.1.1/24}}}",
         config(
-            Network("a", LAB, nat=Nat(source=IPv4Address("192.0.2.1"))),
-            Network("b", addresses("10.0.1.1/24"), nat=Nat(source=IPv4Address("192.0.2.1"))),
+            Network("a", LAB, nat=Nat(source=pool("192.0.2.1"))),
+            Network("b", addresses("10.0.1.1/24"), nat=Nat(source=pool("192.0.2.1"))),
         ),
     ),
     "repetitions are dropped": (

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from natnetd.config import parse
 from natnetd.errors import ConfigError
 from natnetd.file.schema import flow
-from natnetd.model import Config, Metrics, Nat, Network
+from natnetd.model import Config, Metrics, Nat, Network, Pool
 
 TEXTS = [text for text, _ in GOOD.values()]
 SCRAPS = [
@@ -175,10 +175,18 @@ NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}", fullmatch=True).filter
 WORDS = st.text(
     st.characters(blacklist_categories=("Cc", "Cs", "Zl", "Zp", "Cn", "Co")), min_size=1, max_size=40
 )
+
+
+def pool(ends: tuple[int, int]) -> Pool:
+    return Pool(*(IPv4Address(f"192.0.2.{last}") for last in sorted(ends)))
+
+
 NATS = st.builds(
     Nat,
+    persistent=st.booleans(),
+    fully_random=st.booleans(),
     uplinks=st.lists(NAMES.map(lambda name: f"u{name}"[:15]), max_size=2, unique=True).map(tuple),
-    source=st.none() | st.integers(1, 254).map(lambda last: IPv4Address(f"192.0.2.{last}")),
+    source=st.none() | st.tuples(st.integers(1, 254), st.integers(1, 254)).map(pool),
     exempt=st.lists(
         st.sampled_from([IPv4Network("172.16.0.0/12"), IPv4Network("198.51.100.7/32")]), unique=True
     ).map(tuple),
@@ -235,6 +243,9 @@ def written(config: Config) -> dict[str, Any]:
                 "uplink": list(nat.uplinks) or "any",
                 "exempt": list(map(str, nat.exempt)),
                 **source,
+                "ports": f"{nat.ports[0]}-{nat.ports[1]}",
+                "persistent": nat.persistent,
+                "fully_random": nat.fully_random,
             }
         said |= {"routed": network.routed, "reach": list(network.reach), "inbound": list(network.inbound)}
         networks[network.name] = said | {"addresses": list(map(str, network.addresses))}

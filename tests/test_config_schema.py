@@ -20,7 +20,10 @@ from natnetd.model import Config, Nat, Network
 ROOT = Path(__file__).parents[1]
 PAGES = [page for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if page.exists()]
 SHIPPED = (ROOT / "config/natnetd.yaml").read_text()
-NATS = ("nat", "nat.uplink", "nat.source", "nat.exempt")
+NATS = (
+    "nat",
+    *(f"nat.{key}" for key in ("uplink", "source", "ports", "persistent", "fully_random", "exempt")),
+)
 SHARED = ("mtu", "stp", "forward_delay", "routed", "reach", "inbound", *NATS)
 EVERY_KEY = {
     *("defaults", "networks", "metrics", "metrics.listen", "proxmox", "proxmox.register"),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
-from ipaddress import ip_address, ip_interface, ip_network
+from ipaddress import IPv4Address, ip_interface, ip_network
 from typing import Any
 
 from fake import FakeHost
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from natnetd.host import ALL, Before, Layer, Scope
 from natnetd.judge import judge
 from natnetd.kinds import KINDS
-from natnetd.model import Config, Nat, Network, Proxmox
+from natnetd.model import ALL_PORTS, HIGH_PORTS, Config, Nat, Network, Pool, Proxmox
 from natnetd.page import PAGE
 from natnetd.plan import Change, make_plan, phases
 from natnetd.reconcile import Pass, decide, reconcile
@@ -21,7 +21,7 @@ from natnetd.rows import GROUP, Address, Block, Counter, Element, Register, Stan
 
 NAMES = ("vmbr1", "vmbr2", "vault", "lab")
 UPLINKS = ("vmbr0", "eno1", "wg0")
-SETS1 = ("nets", "routed", "closed", "anyup", "exempting", "tx", "rx")
+SETS1 = ("nets", "routed", "closed", "anyup", "exempting", "anyport", "sticky", "shuffled", "tx", "rx")
 SETS2 = ("pairs", "inbound", "exits")
 
 
@@ -38,10 +38,13 @@ def networks(draw: st.DrawFn, name: str) -> Network:
         | st.builds(
             Nat,
             st.sets(st.sampled_from(UPLINKS)).map(lambda u: tuple(sorted(u))),
-            st.none() | st.just(ip_address("192.0.2.10")),
+            st.none() | st.just(Pool(IPv4Address("192.0.2.10"), IPv4Address("192.0.2.10"))),
             st.sets(st.sampled_from(["192.168.0.0/16", "192.168.5.0/24", "172.16.0.0/12"])).map(
                 lambda p: tuple(ip_network(x) for x in sorted(p))
             ),
+            st.sampled_from([HIGH_PORTS, ALL_PORTS, (2000, 2999)]),
+            st.booleans(),
+            st.booleans(),
         )
     )
     others = [n for n in NAMES if n != name]

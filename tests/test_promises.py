@@ -160,7 +160,10 @@ def test_removing_a_network_removes_what_is_ours_of_it_and_only_that(place: Plac
 def test_a_changed_file_changes_no_more_than_it_must(place: Place) -> None:
     place.want(TWO)
     report = place.want(TWO.replace("source: 192.0.2.10", "source: 192.0.2.11"))
-    assert [str(o.change) for o in report.outcomes] == ["~ nat snat4 vmbr2 value 192.0.2.10 → 192.0.2.11"]
+    assert [str(o.change) for o in report.outcomes] == [
+        "~ nat snat4 vmbr2 value 192.0.2.10 → 192.0.2.11",
+        "~ nat snatp4 vmbr2 value 192.0.2.10 . 1024-65535 → 192.0.2.11 . 1024-65535",
+    ]
 
 
 def test_a_foreign_bridge_is_adopted_and_only_what_is_said_is_changed(place: Place) -> None:

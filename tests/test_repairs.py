@@ -88,9 +88,27 @@ NFT = [
         "source changed",
         batch(
             'delete element inet natnetd snat4 { "vmbr2" }',
-            'add element inet natnetd snat4 { "vmbr2" : 192.0.2.66 }',
+            'add element inet natnetd snat4 { "vmbr2" : 192.0.2.66-192.0.2.66 }',
         ),
         told(("~ nat snat4 vmbr2 value 192.0.2.66 → 203.0.113.2", "was changed")),
+    ),
+    Row(
+        "ports changed",
+        batch(
+            'delete element inet natnetd snatp4 { "vmbr2" }',
+            'add element inet natnetd snatp4 { "vmbr2" : 203.0.113.2-203.0.113.9 . 1-1023 }',
+        ),
+        told(
+            (
+                "~ nat snatp4 vmbr2 value 203.0.113.2-203.0.113.9 . 1-1023 → 203.0.113.2 . 1024-65535",
+                "was changed",
+            )
+        ),
+    ),
+    Row(
+        "ports drawn by others",
+        batch('add element inet natnetd shuffled { "vmbr2" }'),
+        told(("- nat shuffled vmbr2", "was added")),
     ),
     Row(
         "statistics deleted",

@@ -6,8 +6,9 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6
 
 from natnetd.file.nodes import Scalar, shown
 from natnetd.file.shapes import Shape, Unfit
-from natnetd.model import Interface
+from natnetd.model import Interface, Pool
 
+MOST_SOURCES = 65536  # addresses of a pool: more are a slip of the pen
 WIDEST = 8  # prefix lengths below are slips of the pen: no network of guests holds more than a /8
 PREFIX = re.compile(r"0|[1-9][0-9]{0,2}", re.ASCII)
 PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
@@ -84,19 +85,34 @@ def check_host_part(interface: Interface) -> None:
     raise Unfit(f"{interface.ip} is the {what} address of {network}; {right}")
 
 
-def read_source(scalar: Scalar) -> IPv4Address | str:
-    """Read the address to translate to, or `masquerade`."""
+def read_source(scalar: Scalar) -> Pool | str:
+    """Read the address, or the pool of them, to translate to, or `masquerade`."""
     if scalar.text == "masquerade":
         return scalar.text
-    try:
-        address = IPv4Address(scalar.text)
-    except ValueError:
-        host, slash, _ = scalar.text.partition("/")
-        hint = f"; write it without a prefix length: {host}" if slash and is_ipv4(host) else ""
-        raise Unfit(f"{shown(scalar.text)} is not {SOURCE.words}{hint}") from None
-    if reason := special(address):
-        raise Unfit(f"{address} is {reason}; write an address of the host that the outside can answer to")
-    return address
+    pool = read_pool(scalar.text)
+    for address in (pool.first, pool.last):
+        if reason := special(address):
+            raise Unfit(f"{address} is {reason}; write an address of the host that the outside can answer to")
+    if len(pool) > MOST_SOURCES:
+        raise Unfit(f"{pool} are {len(pool)} addresses; a pool has at most {MOST_SOURCES}")
+    return pool
+
+
+def read_pool(text: str) -> Pool:
+    """Read one address, a range of them, or all of a prefix. Raises Unfit, without words if it is none."""
+    first, dash, last = text.partition("-")
+    if dash and is_ipv4(first) and is_ipv4(last):
+        ends = IPv4Address(first), IPv4Address(last)
+        if ends[0] > ends[1]:
+            raise Unfit(f"{text} runs backwards; write {last}-{first}")
+        return Pool(*ends)
+    host, slash, prefix = text.partition("/")
+    if not is_ipv4(host) or (slash and (not PREFIX.fullmatch(prefix) or int(prefix) > 32)):
+        raise Unfit
+    network = IPv4Network((host, int(prefix or 32)), strict=False)
+    if network.network_address != IPv4Address(host):
+        raise Unfit(f"{text} has host bits set; write {host} for this address, or {network} for all of them")
+    return Pool(network[0], network[-1])
 
 
 def is_ipv4(text: str) -> bool:
@@ -178,9 +194,9 @@ INTERFACE_ADDRESS = Shape(
     {"type": "string", "pattern": ADDRESS_PATTERN},
 )
 SOURCE = Shape(
-    "an IPv4 address like 192.0.2.10, or masquerade",
+    "an IPv4 address like 192.0.2.10, a range like 192.0.2.10-192.0.2.20, a prefix, or masquerade",
     read_source,
-    {"type": "string", "pattern": f"^({FOUR}|masquerade)$"},
+    {"type": "string", "pattern": f"^({FOUR}(-{FOUR}|/[0-9]{{1,2}})?|masquerade)$"},
 )
 NETWORK = Shape(
     "an IPv4 network like 192.168.50.0/24",

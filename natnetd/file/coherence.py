@@ -3,7 +3,6 @@
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from itertools import chain
 from typing import NamedTuple
 
@@ -11,7 +10,7 @@ from natnetd.errors import Complaint
 from natnetd.file.draft import Draft
 from natnetd.file.nodes import Node, complaint
 from natnetd.file.reading import meant
-from natnetd.model import Interface
+from natnetd.model import ALL_PORTS, HIGH_PORTS, Interface, Pool
 
 LEAST_MTU_OF_IPV6 = 1280  # RFC 8200 section 5
 MOST_GUESSED = 200  # networks; looking for what was meant takes their square, 0.2 s at the most here
@@ -112,14 +111,20 @@ def check_macs(drafts: Sequence[Draft]) -> Iterator[Complaint]:
 
 
 def check_source(draft: Draft, subnets: "Subnets") -> Iterator[Complaint]:
-    """Yield fixed source addresses that belong to guests."""
+    """Yield fixed source addresses that belong to guests, and ports that no rule can give to others."""
     for found in draft.found("nat.source"):
-        if isinstance(found.value, IPv4Address) and (claim := subnets.holding(found.value)):
+        if isinstance(found.value, Pool) and (claim := subnets.meeting(found.value)):
+            how = "lies in" if len(found.value) == 1 else "meets"
             text = (
-                f"{found.value} lies in {claim.address.network} of {claim.name}, which is not known outside; "
+                f"{found.value} {how} {claim.address.network} of {claim.name}, which is not known outside; "
                 "write an address of the uplink"
             )
             yield complaint(found.node, text)
+    fixed = any(isinstance(found.value, Pool) for found in draft.found("nat.source"))
+    for found in draft.found("nat.ports"):
+        if not fixed and found.value not in (HIGH_PORTS, ALL_PORTS):
+            text = "{}-{} takes a fixed source beside it, like source: 192.0.2.10".format(*found.value)
+            yield complaint(found.node, f"{text}; masquerade takes 1024-65535 or 1-65535")
 
 
 Order = tuple[int, int, int]
@@ -174,12 +179,15 @@ class Subnets:
             else:
                 widest = claim
 
-    def holding(self, address: IPv4Address) -> Claim | None:
-        """Return the subnet that holds `address`."""
-        probe: Order = (address.version, int(address), address.max_prefixlen)
+    def meeting(self, pool: Pool) -> Claim | None:
+        """Return the subnet that holds the first address of a pool, or is the first to begin in it."""
+        probe: Order = (4, int(pool.first), 32)
         index = bisect_right(self.claims, probe, key=lambda claim: claim.order)
-        claim = self.claims[index - 1] if index else None
-        return claim if claim and address in claim.address.network else None
+        for claim in self.claims[max(0, index - 1) : index + 1]:
+            network = claim.address.network
+            if network.version == 4 and network[0] <= pool.last and network[-1] >= pool.first:
+                return claim
+        return None
 
 
 def holds(wide: Claim, narrow: Claim) -> bool:

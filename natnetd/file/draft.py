@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from natnetd.file.nodes import Node, Scalar
-from natnetd.model import Nat, Network
+from natnetd.model import HIGH_PORTS, Nat, Network
 
 
 class Found(NamedTuple):
@@ -75,4 +75,7 @@ class Draft:
                 (found.value for found in self.found("nat.source") if found.value != "masquerade"), None
             ),
             exempt=self.every("nat.exempt"),
+            ports=self.one("nat.ports") or HIGH_PORTS,
+            persistent=bool(self.one("nat.persistent")),
+            fully_random=bool(self.one("nat.fully_random")),
         )

@@ -6,6 +6,7 @@ from natnetd.file.shapes import (
     INTERFACE,
     MAC_ADDRESS,
     NETWORK_NAME,
+    PORTS,
     SWITCH,
     SWITCH_OR_AUTO,
     TEXT,
@@ -29,18 +30,51 @@ NAT = Section(
         Key(
             "source",
             SOURCE,
-            "The address guests are seen under outside. It must be one that the host answers for. With "
-            "`masquerade` it is the address of the uplink, whatever that is at the time. Several networks "
-            "may share one source.",
+            "The address guests are seen under outside, or a pool of them: a range, or all addresses of a "
+            "prefix. They must be ones that the host answers for. With `masquerade` it is the address of the "
+            "uplink, whatever that is at the time. Several networks may share one source. Connections that "
+            "are established keep theirs when it changes.",
             "`masquerade`",
-            ("192.0.2.10",),
+            ("192.0.2.10", "192.0.2.10-192.0.2.20", "192.0.2.16/28"),
             value="masquerade",
+        ),
+        Key(
+            "ports",
+            PORTS,
+            "The ports that guests' connections and UDP flows come from outside; a guest's own is kept if it "
+            "is in the range and free. Ports below 1024 are left out because some services grant rights by "
+            "them, which a guest must not get by the host's address. `1-65535` keeps them (IPsec without NAT "
+            "traversal needs 500, NFS exports with `secure` a low one). Any other range takes a fixed "
+            "`source`.",
+            "`1024-65535`",
+            ("1-65535",),
+            value="1024-65535",
+        ),
+        Key(
+            "persistent",
+            SWITCH,
+            "Whether a guest has the same address of a pool wherever it connects to. Otherwise it is chosen "
+            "anew for each destination. Without a pool it changes nothing.",
+            "`false`",
+            (True,),
+            value=False,
+        ),
+        Key(
+            "fully_random",
+            SWITCH,
+            "Whether ports are drawn at random instead of kept: harder to guess from outside, and "
+            "connections that begin at the same moment do not race for one port. Protocols that need a guest's own port "
+            "do not work then.",
+            "`false`",
+            (True,),
+            value=False,
         ),
         Key(
             "exempt",
             Many(NETWORK),
             "Destinations that guests reach untranslated, under their own addresses: the far side of a VPN, "
-            "for instance. Those destinations need a route back.",
+            "for instance. Those destinations need a route back. Multicast is never translated; it leaves "
+            "only if it is exempt here, e.g. 239.0.0.0/8.",
             "none",
             ("192.168.50.0/24", ["192.168.50.0/24", "172.16.0.0/12"]),
             value=[],

@@ -22,6 +22,8 @@ RESERVED = (
 NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{NAME_BYTES - 1}}}", re.ASCII)
 WHOLE = re.compile(r"(?:0|-?[1-9][0-9]{0,8})", re.ASCII)
 DURATION = re.compile(r"((?:0|[1-9][0-9]{0,7})(?:\.[0-9]{1,6})?)([smhd]?)", re.ASCII)
+PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
+LAST_PORT = 65535
 SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 MAC = re.compile(r"[0-9A-Fa-f]{2}([:-])[0-9A-Fa-f]{2}(?:\1[0-9A-Fa-f]{2}){4}", re.ASCII)
 SWITCHES = {"true": True, "false": False}
@@ -140,6 +142,19 @@ def read_uplink(scalar: Scalar) -> str:
     return "any" if scalar.text == "any" else read_name(scalar)
 
 
+def read_ports(scalar: Scalar) -> tuple[int, int]:
+    """Read a range of ports, or one port."""
+    first, dash, last = scalar.text.partition("-")
+    if not PORT.fullmatch(first) or (dash and not PORT.fullmatch(last)):
+        raise Unfit
+    ends = int(first), int(last or first)
+    if max(ends) > LAST_PORT:
+        raise Unfit(f"{max(ends)} is not a port from 1 to {LAST_PORT}")
+    if ends[0] > ends[1]:
+        raise Unfit(f"{scalar.text} runs backwards; write {last}-{first}")
+    return ends
+
+
 def read_mac(scalar: Scalar) -> str:
     """Read a unicast MAC address; return it with small letters and colons."""
     text = scalar.text.lower().replace("-", ":")
@@ -173,6 +188,16 @@ UPLINK = Shape(
     "the name of an interface like vmbr0, or any",
     read_uplink,
     {"anyOf": [{"const": "any"}, INTERFACE.schema]},
+)
+PORTS = Shape(
+    "a range of ports like 1024-65535",
+    read_ports,
+    {
+        "anyOf": [
+            {"type": "integer", "minimum": 1, "maximum": LAST_PORT},
+            {"type": "string", "pattern": f"^{PORT.pattern}(-{PORT.pattern})?$"},
+        ]
+    },
 )
 MAC_ADDRESS = Shape(
     "a MAC address like 52:54:00:12:34:56",

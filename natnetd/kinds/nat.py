@@ -5,13 +5,14 @@ from ipaddress import IPv4Interface, collapse_addresses
 from typing import Any
 
 from natnetd.host import Layer, Snapshot
-from natnetd.model import Config, Nat, Network
+from natnetd.model import ALL_PORTS, Config, Nat, Network
 from natnetd.plan import Change, diff_elements
 from natnetd.rows import Element
 
 NAME = "nat"
 LAYER = Layer.NFT
-SETS = frozenset({"routed", "closed", "anyup", "exits", "exempting", "exempt4", "snat4"})
+TRANSLATED = ("snat4", "snatp4", "anyport", "sticky", "shuffled")
+SETS = frozenset({"routed", "closed", "anyup", "exits", "exempting", "exempt4", *TRANSLATED})
 
 
 def plan(config: Config, seen: Snapshot) -> Iterable[Change[Any]]:
@@ -41,8 +42,7 @@ def translated(network: Network, nat: Nat) -> Iterator[Element]:
         yield Element("anyup", (name,))
     for uplink in nat.uplinks:
         yield Element("exits", (name, uplink))
-    if nat.source is not None:
-        yield Element("snat4", (name,), str(nat.source))
+    yield from sources(name, nat)
     if not nat.exempt:
         return
     yield Element("exempting", (name,))
@@ -51,3 +51,22 @@ def translated(network: Network, nat: Nat) -> Iterator[Element]:
     for prefix in own:
         for destination in there:
             yield Element("exempt4", (name, str(prefix), str(destination)))
+
+
+def sources(name: str, nat: Nat) -> Iterator[Element]:
+    """Addresses and ports of a network's translations. Only the exceptions from masquerading are elements."""
+    if nat.source is not None:
+        yield Element("snat4", (name,), str(nat.source))
+        if nat.ports != ALL_PORTS:
+            yield Element("snatp4", (name,), f"{nat.source} . {span(nat.ports)}")
+    if nat.ports == ALL_PORTS:
+        yield Element("anyport", (name,))
+    if nat.persistent and nat.source is not None:
+        yield Element("sticky", (name,))
+    if nat.fully_random:
+        yield Element("shuffled", (name,))
+
+
+def span(ports: tuple[int, int]) -> str:
+    """Write ports as nft lists them."""
+    return str(ports[0]) if ports[0] == ports[1] else f"{ports[0]}-{ports[1]}"

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from natnetd.errors import HostError
 from natnetd.linux.netlink import Asker, attribute, attributes
 from natnetd.linux.nfnl import NFT, TABLE_NAME, head, refused
-from natnetd.page import KEY_TYPES
+from natnetd.page import KEY_TYPES, VALUE_TYPES
 from natnetd.rows import Counter, Element
 
 NEWSETELEM, GETSETELEM, DELSETELEM = NFT | 12, NFT | 13, NFT | 14
 ELEMENTS, KEY, DATA, EXPRESSION, KEY_END, EXPRESSIONS = 3, 1, 2, 7, 10, 11
 NESTED = 0x8000
-WIDTHS = {"ifname": 16, "ipv4_addr": 4}
+WIDTHS = {"ifname": 16, "ipv4_addr": 4, "inet_service": 4}
 
 
 def elements(asker: Asker, name: str) -> Iterator[Element]:
@@ -57,10 +57,18 @@ def packed(types: tuple[str, ...], key: tuple[str, ...]) -> tuple[bytes, bytes]:
         if kind == "ifname":
             name = part.encode("utf-8", "surrogateescape").ljust(16, b"\0")
             low, high = low + name, high + name
+        elif kind == "inet_service":
+            first_port, _, last_port = part.partition("-")
+            low, high = low + port(first_port), high + port(last_port or first_port)
         else:
             first, last = ends(part)
             low, high = low + first.packed, high + last.packed
     return low, high
+
+
+def port(number: str) -> bytes:
+    """Pack a port as a part of a concatenation: in network order, and padded."""
+    return struct.pack(">HH", int(number), 0)
 
 
 def ends(part: str) -> tuple[ipaddress.IPv4Address, ipaddress.IPv4Address]:
@@ -87,8 +95,16 @@ def element(name: str, types: tuple[str, ...], found: dict[int, bytes]) -> Eleme
     """Read one element: key, value of a map, counter."""
     low = value(found[KEY])
     high = value(found[KEY_END]) if KEY_END in found else low
-    data = str(ipaddress.ip_address(value(found[DATA]))) if DATA in found else ""
+    data = mapped(VALUE_TYPES.get(name, ()), value(found[DATA])) if DATA in found else ""
     return Element(name, tuple(parts(types, low, high)), data, counter(found))
+
+
+def mapped(types: tuple[str, ...], data: bytes) -> str:
+    """Read a map's value: the first of each part, then the last of each."""
+    half = len(data) // 2
+    low, high = tuple(parts(types, data[:half], data[:half])), tuple(parts(types, data[half:], data[half:]))
+    pairs = ((a.partition("/")[0], b.partition("/")[0]) for a, b in zip(low, high, strict=True))
+    return " . ".join(a if a == b else f"{a}-{b}" for a, b in pairs)
 
 
 def value(nested: bytes) -> bytes:
@@ -102,8 +118,18 @@ def parts(types: tuple[str, ...], low: bytes, high: bytes) -> Iterator[str]:
     for kind in types:
         end = offset + WIDTHS[kind]
         first, last = low[offset:end], high[offset:end]
-        yield name_of(first) if kind == "ifname" else prefix(first, last)
+        yield span(kind, first, last)
         offset = end
+
+
+def span(kind: str, first: bytes, last: bytes) -> str:
+    """Write one part, from its first to its last value."""
+    if kind == "ifname":
+        return name_of(first)
+    if kind == "inet_service":
+        low, high = (int.from_bytes(side[:2], "big") for side in (first, last))
+        return str(low) if low == high else f"{low}-{high}"
+    return prefix(first, last)
 
 
 def name_of(padded: bytes) -> str:
