@@ -31,6 +31,26 @@ class Pool:
         return self.first <= address <= self.last
 
 
+PROTOCOLS = ("tcp", "udp")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A port, or a range of them, of one protocol."""
+
+    protocol: str
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return f"{span((self.first, self.last))}/{self.protocol}"
+
+
+def span(ports: tuple[int, int]) -> str:
+    """Write ports as nft lists them."""
+    return str(ports[0]) if ports[0] == ports[1] else f"{ports[0]}-{ports[1]}"
+
+
 @dataclass(frozen=True, slots=True)
 class Nat:
     """How guests leave: translated, by an uplink."""
@@ -58,6 +78,7 @@ class Network:
     routed: bool = False
     reach: tuple[str, ...] = ()
     inbound: tuple[str, ...] = ()
+    host_access: tuple[Service, ...] | None = None  # None: every service of the host
 
     @property
     def ways(self) -> tuple[str, ...]:

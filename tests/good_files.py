@@ -2,7 +2,7 @@
 
 from ipaddress import IPv4Address, IPv4Network, ip_interface
 
-from natnetd.model import ALL_PORTS, Config, Interface, Metrics, Nat, Network, Pool
+from natnetd.model import ALL_PORTS, Config, Interface, Metrics, Nat, Network, Pool, Service
 
 DEFAULT = Metrics()
 
@@ -108,6 +108,16 @@ metrics: {listen: "[::1]:9100"}
     "nat: true is any uplink": (
         "networks: {a: {addresses: 10.0.0.1/24, nat: true}}",
         config(Network("a", LAB, nat=Nat())),
+    ),
+    "services of the host": (
+        "networks: {a: {addresses: 10.0.0.1/24, host_access: [22/tcp, 5000-5009/udp]},"
+        " b: {host_access: false}, c: {host_access: true}, d: {host_access: []}}",
+        config(
+            Network("a", LAB, host_access=(Service("tcp", 22, 22), Service("udp", 5000, 5009))),
+            Network("b", host_access=()),
+            Network("c"),
+            Network("d", host_access=()),
+        ),
     ),
     "a pool, and all ports": (
         "networks: {a: {addresses: 10.0.0.1/24,"

@@ -24,7 +24,7 @@ NATS = (
     "nat",
     *(f"nat.{key}" for key in ("uplink", "source", "ports", "persistent", "fully_random", "exempt")),
 )
-SHARED = ("mtu", "stp", "forward_delay", "routed", "reach", "inbound", *NATS)
+SHARED = ("mtu", "stp", "forward_delay", "routed", "reach", "inbound", "host_access", *NATS)
 EVERY_KEY = {
     *("defaults", "networks", "metrics", "metrics.listen", "proxmox", "proxmox.register"),
     *(f"networks.*.{key}" for key in ("description", "addresses", "mac", *SHARED)),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from natnetd.host import ALL, Before, Layer, Scope
 from natnetd.judge import judge
 from natnetd.kinds import KINDS
-from natnetd.model import ALL_PORTS, HIGH_PORTS, Config, Nat, Network, Pool, Proxmox
+from natnetd.model import ALL_PORTS, HIGH_PORTS, Config, Nat, Network, Pool, Proxmox, Service
 from natnetd.page import PAGE
 from natnetd.plan import Change, make_plan, phases
 from natnetd.reconcile import Pass, decide, reconcile
@@ -21,7 +21,24 @@ from natnetd.rows import GROUP, Address, Block, Counter, Element, Register, Stan
 
 NAMES = ("vmbr1", "vmbr2", "vault", "lab")
 UPLINKS = ("vmbr0", "eno1", "wg0")
-SETS1 = ("nets", "routed", "closed", "anyup", "exempting", "anyport", "sticky", "shuffled", "tx", "rx")
+SETS1 = (
+    "nets",
+    "routed",
+    "closed",
+    "anyup",
+    "exempting",
+    "anyport",
+    "sticky",
+    "shuffled",
+    "walled",
+    "tx",
+    "rx",
+)
+SERVICES = st.builds(
+    lambda protocol, ends: Service(protocol, *sorted(ends)),
+    st.sampled_from(["tcp", "udp"]),
+    st.tuples(st.integers(1, 9), st.integers(1, 9)),
+)
 SETS2 = ("pairs", "inbound", "exits")
 
 
@@ -60,6 +77,7 @@ def networks(draw: st.DrawFn, name: str) -> Network:
         routed=nat is None and draw(st.booleans()),
         reach=tuple(sorted(draw(st.sets(st.sampled_from(others))))),
         inbound=tuple(sorted(draw(st.sets(st.sampled_from(["wg0", "eno1"]))))),
+        host_access=draw(st.none() | st.lists(SERVICES, max_size=3).map(tuple)),
     )
 
 

@@ -82,6 +82,7 @@ def test_drops_are_told_by_reason_with_their_bytes(net: Networks) -> None:
         "ipv6",
         "invalid",
         "untranslated",
+        "host",
     }
 
 

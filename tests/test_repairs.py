@@ -106,6 +106,11 @@ NFT = [
         ),
     ),
     Row(
+        "access to the host opened",
+        batch('add element inet natnetd host_tcp { "vmbr2" . 1-65535 }'),
+        told(("- access host_tcp vmbr2 . 1-65535", "was added")),
+    ),
+    Row(
         "ports drawn by others",
         batch('add element inet natnetd shuffled { "vmbr2" }'),
         told(("- nat shuffled vmbr2", "was added")),

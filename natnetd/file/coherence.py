@@ -28,6 +28,7 @@ def check(defaults: Draft, drafts: Sequence[Draft]) -> Iterator[Complaint]:
     for draft in (defaults, *drafts):
         yield from check_switches(draft)
         yield from check_neighbours(draft, known, likely)
+        yield from check_host_access(draft)
     for draft in drafts:
         yield from check_addresses(draft)
     yield from check_macs(drafts)
@@ -52,6 +53,14 @@ def check_switches(draft: Draft) -> Iterator[Complaint]:
     uplinks = draft.found("nat.uplink")
     if len(uplinks) > 1 and (anything := [found for found in uplinks if found.value == "any"]):
         yield complaint(anything[0].node, "any includes every other uplink; write any alone, or leave it out")
+
+
+def check_host_access(draft: Draft) -> Iterator[Complaint]:
+    """Yield a switch that stands beside services."""
+    access = draft.found("host_access")
+    if len(access) > 1 and (switch := next((f for f in access if isinstance(f.value, bool)), None)):
+        word = "true" if switch.value else "false"
+        yield complaint(switch.node, f"{word} stands alone; write it without a list, or services only")
 
 
 def check_neighbours(draft: Draft, known: frozenset[str], likely: tuple[str, ...]) -> Iterator[Complaint]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from natnetd.file.nodes import Node, Scalar
-from natnetd.model import HIGH_PORTS, Nat, Network
+from natnetd.model import HIGH_PORTS, Nat, Network, Service
 
 
 class Found(NamedTuple):
@@ -65,7 +65,18 @@ class Draft:
             # Inherited from the defaults, a network may well be told to reach itself.
             reach=tuple(name for name in self.every("reach") if name != self.key.text),
             inbound=self.every("inbound"),
+            host_access=self.host_access(),
         )
+
+    def host_access(self) -> tuple[Service, ...] | None:
+        """Return the services of the host that guests may use; None: all."""
+        said = self.every("host_access")
+        services = tuple(value for value in said if isinstance(value, Service))
+        return services if services or False in said or self.found_empty("host_access") else None
+
+    def found_empty(self, key: str) -> bool:
+        """Whether an empty list stands under `key`."""
+        return key in self.values and not self.values[key]
 
     def nat(self) -> Nat:
         """Return how guests leave, translated."""

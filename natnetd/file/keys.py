@@ -3,6 +3,7 @@
 from natnetd.file.addresses import INTERFACE_ADDRESS, LISTEN, NETWORK, SOURCE
 from natnetd.file.grammar import Feature, Key, Many, Named, Section
 from natnetd.file.shapes import (
+    HOST_ACCESS,
     INTERFACE,
     MAC_ADDRESS,
     NETWORK_NAME,
@@ -63,8 +64,8 @@ NAT = Section(
             "fully_random",
             SWITCH,
             "Whether ports are drawn at random instead of kept: harder to guess from outside, and "
-            "connections that begin at the same moment do not race for one port. Protocols that need a guest's own port "
-            "do not work then.",
+            "connections that begin at the same moment do not race for one port. Protocols that need a "
+            "guest's own port do not work then.",
             "`false`",
             (True,),
             value=False,
@@ -171,6 +172,18 @@ NETWORK_KEYS = (
         "none",
         ("wg0", ["wg0", "tailscale0"]),
         value=[],
+    ),
+    Key(
+        "host_access",
+        Many(HOST_ACCESS),
+        "Which services of the host itself guests may open connections to, by whatever address of the host: "
+        "all (`true`), none, or these. DHCP, DNS and ICMP (ping) always pass, and so do answers to what the "
+        "host began. All is the default, as the how-to has it: guests often use something of their host (a "
+        "mirror, a backup, NFS), and would lose it with an update. On a host whose guests are strangers, "
+        "write `false`.",
+        "`true`",
+        (False, ["22/tcp", "8006/tcp", "5000-5009/udp"]),
+        value=True,
     ),
 )
 

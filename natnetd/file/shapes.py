@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from natnetd.file.nodes import Scalar, shown
+from natnetd.model import PROTOCOLS, Service
 
 NAME_BYTES = 15  # the kernel's IFNAMSIZ is 16 with the closing NUL
 ALIAS_BYTES = 255  # the kernel's IFALIASZ is 256 with the closing NUL
@@ -155,6 +156,19 @@ def read_ports(scalar: Scalar) -> tuple[int, int]:
     return ends
 
 
+def read_host_access(scalar: Scalar) -> bool | Service:
+    """Read all or nothing (true, false), or one service like `22/tcp`."""
+    if scalar.plain and scalar.text in SWITCHES:
+        return SWITCHES[scalar.text]
+    ports, slash, protocol = scalar.text.partition("/")
+    first, last = read_ports(scalar._replace(text=ports))
+    if not slash:
+        raise Unfit(f"{ports} has no protocol; write {ports}/tcp or {ports}/udp")
+    if protocol not in PROTOCOLS:
+        raise Unfit(f"{shown(protocol)} is not a protocol; write {ports}/tcp or {ports}/udp")
+    return Service(protocol, first, last)
+
+
 def read_mac(scalar: Scalar) -> str:
     """Read a unicast MAC address; return it with small letters and colons."""
     text = scalar.text.lower().replace("-", ":")
@@ -196,6 +210,16 @@ PORTS = Shape(
         "anyOf": [
             {"type": "integer", "minimum": 1, "maximum": LAST_PORT},
             {"type": "string", "pattern": f"^{PORT.pattern}(-{PORT.pattern})?$"},
+        ]
+    },
+)
+HOST_ACCESS = Shape(
+    "true, false, or services like 22/tcp",
+    read_host_access,
+    {
+        "anyOf": [
+            {"type": "boolean"},
+            {"type": "string", "pattern": f"^{PORT.pattern}(-{PORT.pattern})?/({'|'.join(PROTOCOLS)})$"},
         ]
     },
 )

@@ -6,6 +6,7 @@ networks to others comes last.
 """
 
 from natnetd.kinds import (
+    access,
     address,
     bridge,
     counters,
@@ -24,6 +25,7 @@ KINDS: tuple[Kind, ...] = (
     isolation,
     nat,
     inbound,
+    access,
     bridge,
     port,
     address,

@@ -5,7 +5,7 @@ from ipaddress import IPv4Interface, collapse_addresses
 from typing import Any
 
 from natnetd.host import Layer, Snapshot
-from natnetd.model import ALL_PORTS, Config, Nat, Network
+from natnetd.model import ALL_PORTS, Config, Nat, Network, span
 from natnetd.plan import Change, diff_elements
 from natnetd.rows import Element
 
@@ -65,8 +65,3 @@ def sources(name: str, nat: Nat) -> Iterator[Element]:
         yield Element("sticky", (name,))
     if nat.fully_random:
         yield Element("shuffled", (name,))
-
-
-def span(ports: tuple[int, int]) -> str:
-    """Write ports as nft lists them."""
-    return str(ports[0]) if ports[0] == ports[1] else f"{ports[0]}-{ports[1]}"
