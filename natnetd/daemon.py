@@ -57,6 +57,13 @@ class Watched(Host, Protocol):
         """The generation of the ruleset last looked at."""
 
 
+class Following(Protocol):
+    """The source of news about the way to the internet."""
+
+    def follow(self, known: frozenset[str], /) -> bool:
+        """Take it that these ways are known; the first time return whether they are others by now."""
+
+
 class Watching(Protocol):
     """The source of link events, told what matters."""
 
@@ -72,6 +79,7 @@ class Surroundings:
     wake: Wake
     events: Watching
     follow: Callable[[], None] = lambda: None
+    way: Following | None = None
     clock: Callable[[], float] = time.monotonic
 
 
@@ -223,13 +231,16 @@ class Daemon:
         )
         self.public.take_in(report)
         if report.scope.networks is None and report.seen.links:
-            ways = config.all.ways | report.seen.default_links
+            ways = config.all.ways | report.seen.default_links | report.seen.auto
             self.around.events.watch(config.networks, ways, report.seen.links)
         waiting = next_try(self.before)
         if report.blind:
             self.times.retry, self.retry_scope = self.around.clock() + BLIND_RETRY, ALL
         elif waiting:
             self.times.retry, self.retry_scope = waiting
+        way = self.around.way if config.all.follows and report.scope == ALL and not report.blind else None
+        if way is not None and way.follow(report.seen.auto):
+            self.times.retry, self.retry_scope = self.around.clock(), ALL
         if gap(report):
             self.begin_to_forget(config, ruled_anew=report.reason is Reason.RELOAD)
         if news:

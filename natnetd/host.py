@@ -64,11 +64,14 @@ class Hint:
     """What a narrow look asks for by name: wanted elements, and interfaces that are ways out or in.
 
     `register`: whether to look at Proxmox VE's list of bridges; None: if this is a Proxmox VE host.
+    `follows`: the way to the internet matters too, and so do the `sizes` of these interfaces.
     """
 
     elements: tuple[Element, ...] = ()
     ways: frozenset[str] = frozenset()
     register: bool | None = True
+    follows: bool = False
+    sizes: frozenset[str] = frozenset()
 
 
 NO_HINT = Hint()
@@ -140,17 +143,19 @@ class Before:
     bouts: Mapping[str, Bout] = field(default_factory=dict)
     ports: Mapping[str, tuple[Port, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    auto: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One look at the host, within a scope."""
+    """One look at the host, within a scope; `auto` are the interfaces by which it sends to the internet."""
 
     links: Mapping[str, Link] = field(default_factory=dict)
     addresses: Mapping[str, tuple[Address, ...]] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     table: Table | None = None
     default_links: frozenset[str] = frozenset()
+    auto: frozenset[str] = frozenset()
     machine: str = ""
     register: Register | None = None
     around: Around = field(default_factory=Around)

@@ -8,6 +8,7 @@ from natnetd.host import Finding, Snapshot, State
 from natnetd.model import Config, Network, Whole
 from natnetd.rows import Link
 from natnetd.surroundings import surroundings
+from natnetd.ways import astray, misfits
 
 PHYSICAL = frozenset({"", "bond", "team", "vlan", "macvlan", "wlan"})
 """Kinds of links that lead out of the host: a NIC has no kind; guests come as tun, veth and the like."""
@@ -46,6 +47,8 @@ def judge(config: Config, seen: Snapshot) -> Judged:
         findings += taken(network, seen)
         findings += uplinks(network, seen, by_index)
         findings += source(network, carried)
+        findings += astray(network, config, seen.auto)
+        findings += sizes(network, seen)
     findings += in_use(config, seen)
     findings += dict.fromkeys(surroundings(config, seen))
     return Judged.of(config, tuple(findings))
@@ -107,6 +110,13 @@ def source(network: Network, carried: set[IPv4Address]) -> Iterator[Finding]:
             " answers to them must be routed to this host"
         )
         yield Finding(network.name, State.IN_SYNC, text)
+
+
+def sizes(network: Network, seen: Snapshot) -> Iterator[Finding]:
+    """Ports of another size than their bridge."""
+    link = seen.links.get(network.name)
+    if link is not None and link.kind == "bridge":
+        yield from misfits(network, link, seen.ports(network.name))
 
 
 def in_use(config: Config, seen: Snapshot) -> Iterator[Finding]:

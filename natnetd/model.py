@@ -61,6 +61,7 @@ class Nat:
     ports: tuple[int, int] = HIGH_PORTS
     persistent: bool = False
     fully_random: bool = False
+    auto: bool = False  # the uplinks are those of the default route; see natnetd.ways
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class Network:
     reach: tuple[str, ...] = ()
     inbound: tuple[str, ...] = ()
     host_access: tuple[Service, ...] | None = None  # None: every service of the host
+    mtu_auto: bool = False  # the uplink's; see natnetd.ways
 
     @property
     def ways(self) -> tuple[str, ...]:
@@ -109,6 +111,7 @@ class Whole:
     forwards: bool = False  # one of them needs the kernel's forwarding
     ways: frozenset[str] = frozenset()  # interfaces named as uplinks, or as a way in
     any_way: bool = False  # one of them leaves by any uplink
+    follows: bool = False  # one of them goes by the default route, or by the size of what an uplink takes
 
     @classmethod
     def of(cls, networks: Iterable[Network]) -> "Whole":
@@ -119,7 +122,10 @@ class Whole:
             populated=bool(all_),
             forwards=bool(open_),
             ways=frozenset(name for n in all_ for name in n.ways),
-            any_way=any(n.routed or (n.nat is not None and not n.nat.uplinks) for n in all_),
+            any_way=any(
+                n.routed or (n.nat is not None and not n.nat.uplinks and not n.nat.auto) for n in all_
+            ),
+            follows=any(n.mtu_auto or (n.nat is not None and n.nat.auto) for n in all_),
         )
 
 

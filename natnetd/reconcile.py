@@ -13,10 +13,14 @@ from natnetd.patience import choose, fights, remember
 from natnetd.plan import Plan, make_plan, phases
 from natnetd.report import Culprit, Outcome, Reason, Report
 from natnetd.rows import Element
+from natnetd.ways import resolved
+
+NOTHING_KNOWN = Before()
 
 
 def decide(config: Config, seen: Snapshot, scope: Scope = ALL) -> tuple[Judged, Plan]:
     """Say what stands in the way and what is to be done: pure, the same for plan, apply and the daemon."""
+    config = resolved(config, seen.auto, seen.links)
     judged = judge(config, seen) if sees_links(scope) else recall(config, seen.before)
     judged = replace(judged, findings=(*registered.others(judged.findings), *notes(config, seen, scope)))
     plan = make_plan(KINDS, judged.config, seen, scope)
@@ -53,14 +57,17 @@ def notes(config: Config, seen: Snapshot, scope: Scope) -> tuple[Finding, ...]:
     return tuple(f for f in seen.before.findings if registered.is_note(f))
 
 
-def hint(config: Config, scope: Scope) -> Hint:
+def hint(config: Config, scope: Scope, before: Before = NOTHING_KNOWN) -> Hint:
     """Name what a narrow look must ask for: what would be wanted of a host with nothing on it."""
+    config = resolved(config, before.auto, {})
     elements: tuple[Element, ...] = ()
     if scope.networks is not None and Layer.NFT in scope.layers:
         filled = replace(scope, layers=frozenset({Layer.NFT}), host=False)
         wanted = make_plan(KINDS, config, Snapshot(), filled)
         elements = tuple(c.want for c in wanted if isinstance(c.want, Element))
-    return Hint(elements, config.all.ways, config.proxmox.register)
+    sized = any(network.mtu_auto for network in config.networks.values())
+    sizes = config.all.ways | before.auto if sized else frozenset()
+    return Hint(elements, config.all.ways, config.proxmox.register, config.all.follows, sizes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,7 @@ def reconcile(config: Config, host: Host, asked: Pass) -> Report:
     start = asked.clock()
     asked = replace(asked, scope=widened(asked.scope, config))
     try:
-        seen = host.look(asked.scope, asked.before, hint(config, asked.scope))
+        seen = host.look(asked.scope, asked.before, hint(config, asked.scope, asked.before))
     except HostError as error:
         return Report(asked.reason, asked.scope, Snapshot(before=asked.before), blind=str(error))
     judged, plan = decide(config, seen.unplugged() if asked.force else seen, asked.scope)
@@ -94,7 +101,7 @@ def reconcile(config: Config, host: Host, asked: Pass) -> Report:
     return Report(
         asked.reason,
         asked.scope,
-        replace(seen, before=replace(before, findings=judged.findings)),
+        replace(seen, before=replace(before, findings=judged.findings, auto=seen.auto)),
         (*judged.findings, *fights(before.bouts, asked.clock())),
         outcomes,
         choice.late,

@@ -147,7 +147,8 @@ def way_out(network: Network) -> str:
     if network.nat is None:
         return "closed"
     how = f"source {network.nat.source}" if network.nat.source else "masquerade"
-    return f"{how} by {', '.join(network.nat.uplinks) or 'any uplink'}"
+    uplinks = "the default route" if network.nat.auto else "any uplink"
+    return f"{how} by {', '.join(network.nat.uplinks) or uplinks}"
 
 
 def text(status: Status, *, indent: int | None = None) -> str:

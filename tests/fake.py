@@ -47,13 +47,17 @@ class FakeHost:
     ip_forward: bool = False
     default_links: frozenset[str] = frozenset()
     register: Register | None = None
+    auto: frozenset[str] = frozenset()
     writes: int = 0
     broken: frozenset[str] = frozenset()
 
     def look(self, scope: Scope, before: Before, hint: Hint = NO_HINT) -> Snapshot:
         """See as little as the kernel's door would."""
         others, near = scope.layers - {Layer.NFT}, scope.networks
-        links = {n: x for n, x in self.links.items() if others and self.asked(x, near, before)}
+        sizes = hint.sizes | self.auto if hint.sizes else frozenset()
+        links = {
+            n: x for n, x in self.links.items() if others and (self.asked(x, near, before) or x.name in sizes)
+        }
         addresses = {n: tuple(self.addresses[n].values()) for n in links if self.addresses.get(n)}
         return Snapshot(
             links=links,
@@ -61,6 +65,7 @@ class FakeHost:
             settings=self.settings(scope, links, hint) if Layer.SYSCTL in scope.layers else {},
             table=self.look_at_table(scope, hint) if Layer.NFT in scope.layers else None,
             default_links=self.default_links if near is None else frozenset(),
+            auto=self.auto if near is None or hint.follows else frozenset(),
             machine="fake",
             register=self.register if Layer.REGISTER in scope.layers else None,
             before=before,

@@ -109,6 +109,10 @@ metrics: {listen: "[::1]:9100"}
         "networks: {a: {addresses: 10.0.0.1/24, nat: true}}",
         config(Network("a", LAB, nat=Nat())),
     ),
+    "the default route, and the size it takes": (
+        "networks: {a: {addresses: 10.0.0.1/24, mtu: auto, nat: {uplink: auto}}}",
+        config(Network("a", LAB, mtu_auto=True, nat=Nat(auto=True))),
+    ),
     "services of the host": (
         "networks: {a: {addresses: 10.0.0.1/24, host_access: [22/tcp, 5000-5009/udp]},"
         " b: {host_access: false}, c: {host_access: true}, d: {host_access: []}}",

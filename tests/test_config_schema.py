@@ -168,7 +168,7 @@ def test_the_schema_accepts_what_the_parser_accepts(title: str) -> None:
         ("networks: {lo: {}}", ".networks.lo: not"),
         ("networks: {a: }", ".networks.a: type"),
         ("networks: {a: {mtu: 100}}", ".networks.a.mtu: minimum"),
-        ("networks: {a: {mtu: '1500'}}", ".networks.a.mtu: type"),
+        ("networks: {a: {mtu: '1500'}}", ".networks.a.mtu: const"),
         ("networks: {a: {stp: no}}", ".networks.a.stp: type"),
         ("networks: {a: {mac: 52:54:00:12:34}}", ".networks.a.mac: pattern"),
         ("networks: {a: {addresses: host/24}}", ".networks.a.addresses: pattern"),

@@ -62,6 +62,7 @@ def networks(draw: st.DrawFn, name: str) -> Network:
             st.sampled_from([HIGH_PORTS, ALL_PORTS, (2000, 2999)]),
             st.booleans(),
             st.booleans(),
+            st.booleans(),
         )
     )
     others = [n for n in NAMES if n != name]
@@ -77,6 +78,7 @@ def networks(draw: st.DrawFn, name: str) -> Network:
         routed=nat is None and draw(st.booleans()),
         reach=tuple(sorted(draw(st.sets(st.sampled_from(others))))),
         inbound=tuple(sorted(draw(st.sets(st.sampled_from(["wg0", "eno1"]))))),
+        mtu_auto=draw(st.booleans()),
         host_access=draw(st.none() | st.lists(SERVICES, max_size=3).map(tuple)),
     )
 

@@ -11,6 +11,7 @@ from natnetd.linux import conntrack, open_host, registering
 from natnetd.linux.events import NftEvents, RouteEvents
 from natnetd.linux.files import FileWatch
 from natnetd.linux.lock import Lock
+from natnetd.linux.ways import WayEvents
 from natnetd.publication import Outlets
 from natnetd.state import State, runtime_directory, state_directory
 from natnetd.wake import Bell, Signals, Source, Wake
@@ -28,9 +29,9 @@ def run(asked: argparse.Namespace) -> int:
     signals = Signals()
     lock = Lock()
     host = open_host()
-    routes, bell = RouteEvents(), Bell()
+    routes, way, bell = RouteEvents(), WayEvents(), Bell()
     nft = NftEvents(lambda: host.generation)
-    sources: list[Source] = [signals, nft, routes, bell]
+    sources: list[Source] = [signals, nft, routes, way, bell]
     sources += [lock.sign] if lock.sign else []
     try:
         files = FileWatch(Path(asked.config))
@@ -47,6 +48,7 @@ def run(asked: argparse.Namespace) -> int:
         wake=Wake(sources),
         events=routes,
         follow=files.follow if files else lambda: None,
+        way=way,
     )
     dropped = (lambda: journal.dropped) if journal else (lambda: 0)
     outlets = Outlets(runtime_directory(), bell.ring, dropped, conntrack.fill, nft_version())

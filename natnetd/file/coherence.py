@@ -53,6 +53,8 @@ def check_switches(draft: Draft) -> Iterator[Complaint]:
     uplinks = draft.found("nat.uplink")
     if len(uplinks) > 1 and (anything := [found for found in uplinks if found.value == "any"]):
         yield complaint(anything[0].node, "any includes every other uplink; write any alone, or leave it out")
+    elif len(uplinks) > 1 and (follow := [found for found in uplinks if found.value == "auto"]):
+        yield complaint(follow[0].node, "auto stands alone; write it without others, or name all uplinks")
 
 
 def check_host_access(draft: Draft) -> Iterator[Complaint]:
@@ -101,7 +103,7 @@ def check_addresses(draft: Draft) -> Iterator[Complaint]:
             place, "nat translates IPv4 only; add an IPv4 address to addresses, or write nat: false"
         )
     six = next((found for found in addresses if found.value.version == 6), None)
-    if six and (mtu := draft.found("mtu")) and mtu[0].value < LEAST_MTU_OF_IPV6:
+    if six and (mtu := draft.found("mtu")) and mtu[0].value in range(LEAST_MTU_OF_IPV6):
         place = mtu[0].node if "mtu" in draft.own else six.node
         text = f"IPv6 takes an mtu of at least {LEAST_MTU_OF_IPV6} bytes, not {mtu[0].value}"
         yield complaint(place, f"{text}; write mtu: {LEAST_MTU_OF_IPV6} or more")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from natnetd.file.nodes import Node, Scalar
+from natnetd.file.shapes import WAYS
 from natnetd.model import HIGH_PORTS, Nat, Network, Service
 
 
@@ -56,7 +57,8 @@ class Draft:
             name=self.key.text,
             addresses=self.every("addresses"),
             description=self.one("description"),
-            mtu=self.one("mtu"),
+            mtu=None if self.one("mtu") == "auto" else self.one("mtu"),
+            mtu_auto=self.one("mtu") == "auto",
             mac=self.one("mac"),
             stp=self.one("stp"),
             forward_delay=self.one("forward_delay"),
@@ -81,7 +83,8 @@ class Draft:
     def nat(self) -> Nat:
         """Return how guests leave, translated."""
         return Nat(
-            uplinks=tuple(name for name in self.every("nat.uplink") if name != "any"),
+            uplinks=tuple(name for name in self.every("nat.uplink") if name not in WAYS),
+            auto="auto" in self.every("nat.uplink"),
             source=next(
                 (found.value for found in self.found("nat.source") if found.value != "masquerade"), None
             ),

@@ -6,6 +6,7 @@ from natnetd.file.shapes import (
     HOST_ACCESS,
     INTERFACE,
     MAC_ADDRESS,
+    MTU,
     NETWORK_NAME,
     PORTS,
     SWITCH,
@@ -13,7 +14,6 @@ from natnetd.file.shapes import (
     TEXT,
     UPLINK,
     duration,
-    whole,
 )
 
 NAT = Section(
@@ -22,10 +22,11 @@ NAT = Section(
             "uplink",
             Many(UPLINK, if_none="any"),
             "The interfaces by which guests leave. A packet that the host would send out by another one is "
-            "dropped and counted. `any` allows every interface that is not a network of this file. An "
-            "uplink that is not there yet is waited for.",
+            "dropped and counted. `any` allows every interface that is not a network of this file. `auto` "
+            "follows the host's default route, whichever it is (a VPN's and policy rules count), and waits "
+            "while there is none. An uplink that is not there yet is waited for.",
             "`any`",
-            ("vmbr0", ["vmbr0", "wg0"]),
+            ("vmbr0", ["vmbr0", "wg0"], "auto"),
             value="any",
         ),
         Key(
@@ -106,10 +107,12 @@ NETWORK_KEYS = (
     ),
     Key(
         "mtu",
-        whole(576, 65535),
-        "The largest packet in bytes. IPv6 takes at least 1280 (RFC 8200).",
-        "the kernel's, which follows the guests' interfaces",
-        (1500, 9000),
+        MTU,
+        "The largest packet in bytes. IPv6 takes at least 1280 (RFC 8200). `auto` is the smallest of the "
+        "uplinks' (with any uplink, that of the default route), and follows it; a closed network "
+        "has 1500 then.",
+        "1500; a bridge that somebody else made keeps its own",
+        (1500, 9000, "auto"),
     ),
     Key(
         "mac",

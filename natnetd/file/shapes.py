@@ -25,6 +25,8 @@ WHOLE = re.compile(r"(?:0|-?[1-9][0-9]{0,8})", re.ASCII)
 DURATION = re.compile(r"((?:0|[1-9][0-9]{0,7})(?:\.[0-9]{1,6})?)([smhd]?)", re.ASCII)
 PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 LAST_PORT = 65535
+WAYS = ("any", "auto")
+LEAST_MTU, MOST_MTU = 576, 65535
 SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 MAC = re.compile(r"[0-9A-Fa-f]{2}([:-])[0-9A-Fa-f]{2}(?:\1[0-9A-Fa-f]{2}){4}", re.ASCII)
 SWITCHES = {"true": True, "false": False}
@@ -137,10 +139,13 @@ def read_name(scalar: Scalar) -> str:
 
 
 def read_uplink(scalar: Scalar) -> str:
-    """Read the name of an uplink, or `any`."""
-    if scalar.text == "auto":
-        raise Unfit("auto is reserved for a later version; name the uplink, e.g. vmbr0, or write any")
-    return "any" if scalar.text == "any" else read_name(scalar)
+    """Read the name of an uplink, `any` or `auto`."""
+    return scalar.text if scalar.text in WAYS else read_name(scalar)
+
+
+def read_mtu(scalar: Scalar) -> int | str:
+    """Read the largest packet in bytes, or `auto`."""
+    return scalar.text if scalar.text == "auto" else read_whole(scalar, low=LEAST_MTU, high=MOST_MTU)
 
 
 def read_ports(scalar: Scalar) -> tuple[int, int]:
@@ -199,9 +204,14 @@ INTERFACE = Shape(
 )
 NETWORK_NAME = Shape("the name of another network of this file, like vmbr2", read_name, INTERFACE.schema)
 UPLINK = Shape(
-    "the name of an interface like vmbr0, or any",
+    "the name of an interface like vmbr0, any, or auto",
     read_uplink,
-    {"anyOf": [{"const": "any"}, INTERFACE.schema]},
+    {"anyOf": [{"enum": list(WAYS)}, INTERFACE.schema]},
+)
+MTU = Shape(
+    f"a whole number from {LEAST_MTU} to {MOST_MTU}, or auto",
+    read_mtu,
+    {"anyOf": [{"type": "integer", "minimum": LEAST_MTU, "maximum": MOST_MTU}, {"const": "auto"}]},
 )
 PORTS = Shape(
     "a range of ports like 1024-65535",

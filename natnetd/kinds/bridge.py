@@ -39,7 +39,7 @@ def full(network: Network, machine: str) -> Bridge:
     stp = bool(network.stp)
     return Bridge(
         group=GROUP,
-        mtu=network.mtu or MTU,
+        mtu=network.mtu or (None if network.mtu_auto and (network.nat or network.routed) else MTU),
         mac=network.mac or derived_mac(machine, network.name),
         stp=stp,
         forward_delay=round(delay * 10) if delay is not None else FORWARD_DELAY if stp else 0,

@@ -38,7 +38,7 @@ def translated(network: Network, nat: Nat) -> Iterator[Element]:
     Overlapping intervals are refused by the kernel (EEXIST), so prefixes are collapsed first.
     """
     name = network.name
-    if not nat.uplinks:
+    if not nat.uplinks and not nat.auto:
         yield Element("anyup", (name,))
     for uplink in nat.uplinks:
         yield Element("exits", (name, uplink))

@@ -9,7 +9,7 @@ from pyroute2 import IPRoute
 from natnetd.around import Around
 from natnetd.flows import Suspects
 from natnetd.host import NO_HINT, Before, Door, Hint, Layer, Scope, Snapshot
-from natnetd.linux import dumps, sysctl
+from natnetd.linux import dumps, sysctl, ways
 from natnetd.linux.around import Surroundings
 from natnetd.linux.conntrack import Purge
 from natnetd.linux.netlink import ROUTE, Asker
@@ -44,8 +44,12 @@ class LinuxHost:
         defaults: frozenset[str] = frozenset()
         interfaces = bool(scope.layers - {Layer.NFT, Layer.REGISTER})
         near = scope.networks
+        auto: frozenset[str] = frozenset()
+        if hint.follows or near is None:
+            auto = ways.to_internet(self.asker)
         if interfaces and near is not None and len(near) <= FEW:
-            links = dumps.some_links(self.asker, near, former_ports(before))
+            sizes = hint.sizes | auto if hint.sizes else frozenset()
+            links = dumps.some_links(self.asker, near | sizes, former_ports(before))
             addresses = dumps.some_addresses(self.asker, [links[name] for name in near if name in links])
         elif interfaces:
             links = dumps.links(self.asker)
@@ -58,6 +62,7 @@ class LinuxHost:
             settings=settings(scope, links, hint.ways) if Layer.SYSCTL in scope.layers else {},
             table=table,
             default_links=defaults,
+            auto=auto,
             machine=self.machine,
             register=self.register.look(hint.register) if Layer.REGISTER in scope.layers else None,
             around=self.around(scope, links, hint),
