@@ -15,6 +15,8 @@ OUT: tuple[dict[str, Any], ...] = (
     {"nat": {"uplink": "vmbr0"}},
     {"nat": {"uplink": "vmbr0", "source": "203.0.113.50"}},
     {"nat": {"uplink": ["vmbr0", "vmbr9", "wg0"]}},
+    {"nat": {"uplink": "vmbr0", "ports": "1-65535", "fully_random": True}},
+    {"nat": {"uplink": "vmbr0", "source": "203.0.113.50", "ports": "2000-2999", "persistent": True}},
     {"nat": {"uplink": "vmbr0", "exempt": ["198.18.0.0/24", "192.168.0.0/16", "192.168.7.0/24"]}},
     {"nat": True},
     {"routed": True},
@@ -59,6 +61,7 @@ def network(rng: random.Random, name: str, others: list[str], *, closed: bool) -
         (0.4, "description", rng.choice(["Lab", "Büro « 1 »", 'with "quotes" and \\'])),
         (0.05, "stp", True),
         (0.1, "forward_delay", 2),
+        (0.3, "host_access", rng.choice([False, ["22/tcp", "20-30/tcp", "5000-5009/udp"]])),
     )
     found |= {key: value for chance, key, value in perhaps if rng.random() < chance}
     return found

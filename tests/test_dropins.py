@@ -155,7 +155,7 @@ def test_a_missing_main_file_is_missed_whatever_the_drop_ins_say(main: Path) -> 
     put(main, "a.yaml", "networks: {a: {mtu: 1}}")
     assert said(main) == [
         "natnetd.yaml:1:1: there is no such file; write it, or name another with --config FILE",
-        "natnetd.d/a.yaml:1:21: networks.a.mtu: 1 is not a whole number from 576 to 65535",
+        "natnetd.d/a.yaml:1:21: networks.a.mtu: 1 is not a whole number from 576 to 65535, or auto",
     ]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from pyroute2 import IPRoute
 
 from natnetd.around import Around
+from natnetd.errors import HostError
 from natnetd.flows import Suspects
 from natnetd.host import NO_HINT, Before, Door, Hint, Layer, Scope, Snapshot
 from natnetd.linux import dumps, sysctl, ways
@@ -44,9 +45,7 @@ class LinuxHost:
         defaults: frozenset[str] = frozenset()
         interfaces = bool(scope.layers - {Layer.NFT, Layer.REGISTER})
         near = scope.networks
-        auto: frozenset[str] = frozenset()
-        if hint.follows or near is None:
-            auto = ways.to_internet(self.asker)
+        auto = self.to_internet(hint) if hint.follows or near is None else frozenset[str]()
         if interfaces and near is not None and len(near) <= FEW:
             sizes = hint.sizes | auto if hint.sizes else frozenset()
             links = dumps.some_links(self.asker, near | sizes, former_ports(before))
@@ -68,6 +67,15 @@ class LinuxHost:
             around=self.around(scope, links, hint),
             before=before,
         )
+
+    def to_internet(self, hint: Hint) -> frozenset[str]:
+        """Look up the way to the internet; a failure matters only where somebody goes by it."""
+        try:
+            return ways.to_internet(self.asker)
+        except HostError:
+            if hint.follows:
+                raise
+            return frozenset()
 
     def table(self, scope: Scope, hint: Hint) -> Table | None:
         """See our table, or single elements of it."""
