@@ -41,6 +41,7 @@ def two(host: Namespace) -> Iterator[Asker]:
         "addr add 192.0.2.2/24 dev up1",
         "addr add 198.51.100.2/24 dev up2",
         "route add default via 192.0.2.1 metric 100",
+        "route add default via 198.51.100.1 table 200",
     )
     asker = Asker(ROUTE)
     yield asker
@@ -61,6 +62,7 @@ TURNS = {
         {"up2"},
     ),
     "a rule": (("route add default via 198.51.100.1 table 100", "rule add lookup 100"), {"up2"}),
+    "a rule alone": (("rule add lookup 200",), {"up2"}),
     "a rule for marked packets": (
         ("route add default via 198.51.100.1 table 100", "rule add fwmark 1 lookup 100"),
         {"up1"},
