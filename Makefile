@@ -36,6 +36,9 @@ monitoring-test: setup ## a real Prometheus scrapes the service: alert rules fir
 	tools/setup monitoring
 	$(SUDO) env PATH="$(CURDIR)/build/prometheus/usr/bin:$$PATH" $(PY) -m pytest tests/monitoring
 
+docker-test: ## make test in containers of Debian 12 and 13, with Docker or Podman: make docker-test RELEASES=trixie
+	tools/docker-test $(RELEASES)
+
 test-newest: setup ## the same with PyPI's newest libraries
 	tools/setup newest
 	$(SUDO) .venv-newest/bin/python -m pytest -n 2
@@ -67,4 +70,4 @@ bench: setup ## measure, against alternatives in the same run
 clean: ## remove the virtual environments
 	rm -rf .venv .venv-newest
 
-.PHONY: help setup run lab test chaos neighbours boot-test monitoring-test test-newest lint fmt mutants deb check bench clean
+.PHONY: help setup run lab test chaos neighbours boot-test monitoring-test docker-test test-newest lint fmt mutants deb check bench clean

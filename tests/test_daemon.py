@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from contextlib import ExitStack
 from itertools import takewhile
 from pathlib import Path
 
@@ -78,15 +79,17 @@ def test_a_restart_after_kill_9_writes_nothing(world: World, directory: Path) ->
     first = start(world.host, directory, TWO)
     first.stop(signal.SIGKILL)
     before, generation, lines = kernel(world.host), ruleset_generation(), len(first.lines())
-    with world.host.popen(["ip", "monitor", "address", "netconf"], stdout=-1) as monitor:
+    words = ["ip", "monitor", "address", "netconf"]
+    with world.host.popen(words, stdout=-1) as monitor, ExitStack() as end:
+        end.callback(monitor.kill)
         with start(world.host, directory, TWO) as second:
+            second.wait_line("ready: 2 networks in sync", after=lines)
             assert second.lines()[lines:] == ["natnetd: ready: 2 networks in sync"]
             assert (kernel(world.host), ruleset_generation()) == (before, generation)
         world.host.ip("link add last type bridge")
         assert monitor.stdout is not None
         heard = list(takewhile(lambda line: "last" not in line, monitor.stdout))
         assert not [line for line in heard if "vmbr1" in line or "vmbr2" in line]
-        monitor.kill()
 
 
 def test_what_was_broken_while_it_was_down_is_repaired_at_the_start(world: World, directory: Path) -> None:
