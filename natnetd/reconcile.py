@@ -35,8 +35,11 @@ def widened(scope: Scope, config: Config) -> Scope:
     strange = scope.networks is not None and not scope.networks <= config.networks.keys()
     if strange and scope.layers - {Layer.NFT, Layer.REGISTER}:
         return replace(scope, networks=None, layers=scope.layers | {Layer.LINK})
-    if scope.host and Layer.SYSCTL in scope.layers and not config.all.forwards:
-        return replace(scope, networks=None)  # nobody switches all of them on again: each is to be looked at
+    # A table that is gone takes the elements of all networks with it, and its news ends with this look; and
+    # where nobody switches all interfaces on again, each is to be looked at.
+    whole = Layer.NFT in scope.layers or (Layer.SYSCTL in scope.layers and not config.all.forwards)
+    if scope.host and whole:
+        return replace(scope, networks=None)
     return scope
 
 

@@ -155,6 +155,16 @@ def test_an_element_that_could_not_be_removed_is_looked_for_by_name() -> None:
     assert [str(o.change) for o in fight.go(Reason.RETRY, scope).outcomes] == ["- nat closed vmbr1"]
 
 
+def test_a_table_that_is_made_anew_has_the_elements_of_all_networks() -> None:
+    """Though the news was of one network's element and of the host's switch: the table went meanwhile."""
+    fight = Fight()
+    table, fight.host.table = fight.host.table, None
+    touched = frozenset({("nets", ("vmbr1",))})
+    layers = frozenset({Layer.NFT, Layer.SYSCTL})
+    fight.go(scope=Scope(frozenset({"vmbr1"}), layers, host=True, touched=touched))
+    assert fight.host.table == table
+
+
 def test_a_look_at_another_element_forgives_nothing() -> None:
     """What failed with an element that was gone is not looked at by the news of that one."""
     fight = Fight()
@@ -166,6 +176,7 @@ def test_a_look_at_another_element_forgives_nothing() -> None:
     fight.go()
     fight.host.broken = frozenset()
     touched = frozenset({("routed", ("vmbr1",))})
+    fight.now += LAST_RETRY
     fight.go(scope=Scope(frozenset({"vmbr1"}), frozenset({Layer.NFT}), host=False, touched=touched))
     fight.now, scope = next_try(fight.before) or (0.0, ALL)
     assert [str(o.change) for o in fight.go(Reason.RETRY, scope).outcomes] == ["- nat closed vmbr1"]

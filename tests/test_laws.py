@@ -18,6 +18,7 @@ from natnetd.page import PAGE
 from natnetd.plan import Change, make_plan, phases
 from natnetd.reconcile import Pass, decide, reconcile
 from natnetd.rows import GROUP, Address, Block, Counter, Element, Register, Stanza, Table
+from natnetd.ways import resolved
 
 NAMES = ("vmbr1", "vmbr2", "vault", "lab")
 UPLINKS = ("vmbr0", "eno1", "wg0")
@@ -260,7 +261,8 @@ def scopes(draw: st.DrawFn) -> Scope:
 @settings(max_examples=300, deadline=None)
 def test_a_narrow_pass_does_there_what_a_wide_one_would(config: Config, host: FakeHost, scope: Scope) -> None:
     """It sees only what is asked for by name, and must not take that for all there is."""
-    judged = judge(config, host.look(ALL, Before()))
+    seen = host.look(ALL, Before())
+    judged = judge(resolved(config, seen.auto, seen.links), seen)
     if host.table is None and not (scope.host and Layer.NFT in scope.layers):
         host.table = Table(PAGE)
     wide = deepcopy(host)
