@@ -259,6 +259,10 @@ class Chaos:
         if not place or place.bridge != name or name not in g.networks or name in conflicted:
             return False
         carried_ = {a.interface.partition("/")[0] for a in seen.addresses[name]}
+        subnet = f"10.{files.subnet(name)}.0."
+        elsewhere = [a for other, rows in seen.addresses.items() if other != name for a in rows]
+        if any(a.interface.startswith(subnet) for a in elsewhere):
+            return False  # the host may answer by that interface: natnetd only tells
         link = seen.links[name]
         port = Path("/sys/class/net", guest.port, "brport/state").read_text("ascii").strip()
         calm = port == FORWARDING and not link.stp and not link.forward_delay
