@@ -117,6 +117,7 @@ ABOUT = {
     "converge": "From nothing to networks with bridge, address, NAT and isolation.",
     "rest": "What natnetd costs while nothing happens.",
     "busy": "Eight processes make and delete foreign links as fast as the kernel lets them.",
+    "fight": "Somebody deletes the table, or sets an MTU back, a hundred times a second.",
     "packets": "64-byte UDP datagrams from a guest through the host to somebody outside; all the work of all "
     "three is in the sender's CPU time.",
     "lost": "What a guest notices, and what gets out untranslated.",
