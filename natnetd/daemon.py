@@ -250,7 +250,9 @@ class Daemon:
     def held(self, heard: Wakeup) -> bool:
         """Say whether what was heard is only more of a fight over the table, to be looked at when due."""
         fight = any(
-            trouble.network is None and trouble.state is NetworkState.CONTESTED
+            trouble.network is None
+            and trouble.layer == Layer.NFT  # the retry of another one would not look at the table
+            and trouble.state is NetworkState.CONTESTED
             for trouble in self.before.troubles.values()
         )
         return fight and heard.scope.layers == {Layer.NFT} and not heard.overrun
