@@ -54,7 +54,7 @@ class Watched(Host, Protocol):
 
     @property
     def generation(self) -> int:
-        """The generation of the ruleset last looked at."""
+        """The generation of the ruleset up to which nothing is news any more."""
 
 
 class Following(Protocol):

@@ -227,6 +227,25 @@ def test_what_failed_is_tried_again_in_its_time_and_told_as_failed_meanwhile(sta
     assert daemon.before.troubles == {}
 
 
+def test_news_of_the_table_waits_in_a_fight_over_the_table_only(stage: Stage) -> None:
+    """Else its loss would wait for the minute's look: the retry of a switch looks at no table."""
+
+    def switched_off() -> Wakeup:
+        stage.host.ip_forward = False
+        return Wakeup(Scope(frozenset(), frozenset({Layer.SYSCTL})))
+
+    def table_lost() -> Wakeup:
+        assert not stage.host.ip_forward, "there is no fight"
+        stage.host.table = None
+        return Wakeup(Scope(None, frozenset({Layer.NFT})))
+
+    def back() -> Wakeup:
+        assert stage.host.table is not None
+        return Wakeup()
+
+    stage.play(*[switched_off] * 12, table_lost, back)
+
+
 def test_a_changed_file_is_left_alone_for_a_moment_and_then_read(stage: Stage) -> None:
     def saved() -> Wakeup:
         stage.write(TWO)

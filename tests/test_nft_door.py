@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from natnetd.host import Layer
+from natnetd.host import ALL, NO_HINT, Before, Hint, Layer, Scope
 from natnetd.lab.netns import Namespace
-from natnetd.linux import nfnl
+from natnetd.linux import nfnl, open_host
+from natnetd.linux.host import FEW
 from natnetd.linux.nft import NftDoor
 from natnetd.page import PAGE
 from natnetd.plan import Change
@@ -62,6 +63,34 @@ def test_a_commit_without_effect_covers_nobody_elses(door: NftDoor, host: Namesp
     door.nft = Meanwhile(door.nft, lambda: host.check(["nft", "add counter inet natnetd theirs"]))
     assert door.apply(add) == [None]
     assert door.covered == before == nfnl.generation(door.asker) - 1
+
+
+@pytest.mark.parametrize(
+    ("scope", "hint"),
+    [
+        (Scope(None, frozenset({Layer.NFT, Layer.LINK}), host=False), NO_HINT),
+        (
+            Scope(frozenset({"vmbr1"}), frozenset({Layer.NFT}), host=False),
+            Hint(tuple(Element("nets", (f"g{n}",)) for n in range(FEW * 8 + 1))),
+        ),
+    ],
+    ids=["a link that nobody wants", "many elements"],
+)
+def test_what_a_look_at_some_networks_sees_of_the_others_is_still_news(
+    door: NftDoor, host: Namespace, scope: Scope, hint: Hint
+) -> None:
+    """Its plan does not make a lost table anew, so the news of the loss must not be taken for old."""
+    wide = open_host()
+    try:
+        wide.look(ALL, Before())
+        assert wide.generation == nfnl.generation(door.asker)
+        host.check(["nft", "flush ruleset"])
+        assert wide.look(scope, Before(), hint).table is None
+        assert wide.generation < nfnl.generation(door.asker)
+        wide.look(Scope(None, frozenset({Layer.NFT})), Before())
+        assert wide.generation == nfnl.generation(door.asker)
+    finally:
+        wide.close()
 
 
 def test_nothing_is_put_into_a_set_that_could_not_be_mended(door: NftDoor, host: Namespace) -> None:

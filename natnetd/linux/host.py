@@ -78,10 +78,10 @@ class LinuxHost:
             return frozenset()
 
     def table(self, scope: Scope, hint: Hint) -> Table | None:
-        """See our table, or single elements of it."""
+        """See our table, or single elements of it; only a look at the whole host leaves no news."""
         asked = {(e.set, e.key) for e in hint.elements} | scope.touched
         if scope.host or scope.networks is None or len(asked) > FEW * 8:
-            return self.nft.look()
+            return self.nft.look(covers=scope.host and scope.networks is None)
         return self.nft.look_at(asked)
 
     def around(self, scope: Scope, links: Mapping[str, Link], hint: Hint) -> Around:
@@ -100,7 +100,7 @@ class LinuxHost:
 
     @property
     def generation(self) -> int:
-        """The generation of the ruleset that the last look covers."""
+        """The generation of the ruleset up to which nothing is news any more."""
         return self.nft.covered
 
     def close(self) -> None:

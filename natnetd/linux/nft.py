@@ -55,30 +55,34 @@ def without_name_servers() -> None:
 class NftDoor:
     """Looks at our table and changes it.
 
-    `spelling` maps a line as this nft lists it to the line of the page, where the two differ; `covered`
-    is the generation of the last look, `committed` that of our last commit, if nobody else's came between.
+    `spelling` maps a line as this nft lists it to the line of the page, where the two differ; `seen` is the
+    generation of the last look, `covered` that of the last one after which everything is repaired,
+    `committed` that of our last commit, if nobody else's came between.
 
     Only a look covers a generation: a commit that had nothing to do makes none, and the next one is then
-    somebody else's.
+    somebody else's. A look that some networks are judged by covers none: what else it saw is still news.
     """
 
     nft: Any = field(default_factory=nftables_context)
     asker: Asker = field(default_factory=lambda: Asker(NETFILTER))
     spelling: dict[str, str] = field(default_factory=dict)
     learned: set[str] = field(default_factory=set)
+    seen: int = -1
     covered: int = -1
     committed: int = -1
     last: Table | None = None
 
-    def look(self) -> Table | None:
+    def look(self, *, covers: bool = True) -> Table | None:
         """See our table; None if it is not there. Raises HostError.
 
         While the generation stands still so does the table: what was seen last is true, but for counters.
         """
         generation = nfnl.generation(self.asker)
-        if self.last is not None and generation == self.covered:
+        if covers:
+            self.covered = generation
+        if self.last is not None and generation == self.seen:
             return self.last
-        self.covered = generation
+        self.seen = generation
         found = self.read()
         self.last = found and without_counts(found)
         return found
