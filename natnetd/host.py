@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from natnetd.around import Around
 from natnetd.errors import HostError
 from natnetd.model import Config
-from natnetd.rows import Address, Counter, Element, Link, Port, Table, derived_mac
+from natnetd.rows import Address, Counter, Element, Link, Port, Served, Table, derived_mac
 
 
 class Layer(StrEnum):
@@ -18,6 +18,7 @@ class Layer(StrEnum):
     LINK = "link"
     ADDRESS = "address"
     SYSCTL = "sysctl"
+    SERVICE = "service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,7 @@ class Snapshot:
     table: Table | None = None
     default_links: frozenset[str] = frozenset()
     machine: str = ""
+    served: Served | None = None
     around: Around = field(default_factory=Around)
     before: Before = field(default_factory=Before)
 
@@ -188,6 +190,10 @@ class Snapshot:
             links={n: link for n, link in self.links.items() if n in inside or not link.ours},
             addresses={n: rows for n, rows in self.addresses.items() if n in inside},
             table=table,
+            served=self.served
+            and replace(
+                self.served, servers={n: row for n, row in self.served.servers.items() if n in inside}
+            ),
         )
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+from natnetd import dnsmasq
 from natnetd.errors import HostError
-from natnetd.host import ALL, Before, Hint, Host, Layer, Scope, Snapshot
+from natnetd.host import ALL, Before, Finding, Hint, Host, Layer, Scope, Snapshot
 from natnetd.judge import Judged, judge
 from natnetd.kinds import KINDS
 from natnetd.model import Config
@@ -17,6 +18,7 @@ from natnetd.rows import Element
 def decide(config: Config, seen: Snapshot, scope: Scope = ALL) -> tuple[Judged, Plan]:
     """Say what stands in the way and what is to be done: pure, the same for plan, apply and the daemon."""
     judged = judge(config, seen) if sees_links(scope) else recall(config, seen.before)
+    judged = replace(judged, findings=(*dnsmasq.others(judged.findings), *lacking(config, seen, scope)))
     plan = make_plan(KINDS, judged.config, seen, scope)
     return judged, tuple(c for c in plan if c.network not in judged.conflicted)
 
@@ -42,6 +44,13 @@ def sees_links(scope: Scope) -> bool:
 def recall(config: Config, before: Before) -> Judged:
     """Judge as the last wide enough look did: this one was at something else."""
     return Judged.of(config, before.findings)
+
+
+def lacking(config: Config, seen: Snapshot, scope: Scope) -> tuple[Finding, ...]:
+    """Say whom nobody can serve, or what the last look at all of it found."""
+    if scope.networks is None and Layer.SERVICE in scope.layers:
+        return tuple(dnsmasq.notes(config, seen))
+    return tuple(f for f in seen.before.findings if dnsmasq.is_note(f))
 
 
 def hint(config: Config, scope: Scope) -> Hint:

@@ -8,7 +8,7 @@ from natnetd.errors import HostError
 from natnetd.host import NO_HINT, Before, Hint, Layer, Scope, Snapshot
 from natnetd.page import PAGE
 from natnetd.plan import Change
-from natnetd.rows import Address, Block, Bridge, Counter, Element, Link, Port, Setting, Table
+from natnetd.rows import Address, Block, Bridge, Counter, Element, Link, Port, Served, Server, Setting, Table
 
 COUNTED = ("tx", "rx")
 
@@ -34,6 +34,7 @@ class FakeHost:
     table: Table | None = None
     ip_forward: bool = False
     default_links: frozenset[str] = frozenset()
+    served: Served = field(default_factory=Served)
     writes: int = 0
     broken: frozenset[str] = frozenset()
 
@@ -49,6 +50,7 @@ class FakeHost:
             table=self.look_at_table(scope, hint) if Layer.NFT in scope.layers else None,
             default_links=self.default_links if near is None else frozenset(),
             machine="fake",
+            served=self.look_at_servers(near) if Layer.SERVICE in scope.layers else None,
             before=before,
         )
 
@@ -77,6 +79,7 @@ class FakeHost:
             Layer.LINK: FakeEach(self, self.change_link),
             Layer.ADDRESS: FakeEach(self, self.change_address),
             Layer.SYSCTL: FakeEach(self, self.change_setting),
+            Layer.SERVICE: FakeEach(self, self.change_server),
         }
 
     # --- links
@@ -123,6 +126,25 @@ class FakeHost:
     def alter(self, name: str, want: Bridge) -> None:
         told = {f: getattr(want, f) for f in ("up", "group", "mtu", "mac", "stp", "forward_delay", "alias")}
         self.links[name] = replace(self.known(name), **{k: v for k, v in told.items() if v is not None})
+
+    # --- servers
+
+    def look_at_servers(self, near: frozenset[str] | None) -> Served:
+        """Every server that runs holds its port wherever there is an address."""
+        kept = {n: row for n, row in self.served.servers.items() if near is None or n in near}
+        heard = {n: frozenset([n, *(a.partition("/")[0] for a in self.addresses.get(n, ()))]) for n in kept}
+        return replace(self.served, servers=kept, listening=heard)
+
+    def change_server(self, change: Change[Server]) -> None:
+        servers = dict(self.served.servers)
+        if not self.served.installed and change.want:
+            raise RefusedError("dnsmasq is not installed")
+        if (change.key in servers) != (change.have is not None):
+            raise RefusedError("not what was seen")
+        servers.pop(change.key, None)
+        self.served = replace(
+            self.served, servers=servers | ({change.key: change.want} if change.want else {})
+        )
 
     # --- addresses and settings
 

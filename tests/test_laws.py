@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from natnetd.host import ALL, Before, Layer, Scope
 from natnetd.judge import judge
 from natnetd.kinds import KINDS
-from natnetd.model import Config, Nat, Network
+from natnetd.model import Config, Dhcp, Dns, Nat, Network
 from natnetd.page import PAGE
 from natnetd.plan import Change, make_plan, phases
 from natnetd.reconcile import Pass, decide, reconcile
-from natnetd.rows import GROUP, Address, Block, Counter, Element, Table
+from natnetd.rows import GROUP, Address, Block, Counter, Element, Served, Server, Table
 
 NAMES = ("vmbr1", "vmbr2", "vault", "lab")
 UPLINKS = ("vmbr0", "eno1", "wg0")
@@ -57,6 +57,8 @@ def networks(draw: st.DrawFn, name: str) -> Network:
         routed=nat is None and draw(st.booleans()),
         reach=tuple(sorted(draw(st.sets(st.sampled_from(others))))),
         inbound=tuple(sorted(draw(st.sets(st.sampled_from(["wg0", "eno1"]))))),
+        dhcp=draw(st.none() | st.sampled_from([Dhcp(), Dhcp(static_only=True)])),
+        dns=draw(st.none() | st.just(Dns())),
     )
 
 
@@ -124,6 +126,8 @@ def hosts(draw: st.DrawFn) -> FakeHost:
         if bridges and draw(st.booleans()):
             name = f"tap{i}"
             host.links[name] = replace(host.links[name], master=draw(st.sampled_from(bridges)).index)
+    names = draw(st.sets(st.sampled_from([*NAMES, "gone"]), max_size=2))
+    host.served = Served(servers={n: Server(draw(st.sampled_from([(), ("?",)]))) for n in sorted(names)})
     host.default_links = frozenset(draw(st.sets(st.sampled_from((*UPLINKS, "vmbr1")), max_size=1)))
     return host
 

@@ -30,7 +30,7 @@ def run(asked: argparse.Namespace) -> int:
     host = open_host()
     routes, bell = RouteEvents(), Bell()
     nft = NftEvents(lambda: host.generation)
-    sources: list[Source] = [signals, nft, routes, bell]
+    sources: list[Source] = [signals, nft, routes, bell, host.service.deaths]
     sources += [lock.sign] if lock.sign else []
     try:
         files = FileWatch(Path(asked.config))

@@ -15,6 +15,7 @@ from natnetd.linux.conntrack import Purge
 from natnetd.linux.netlink import ROUTE, Asker
 from natnetd.linux.nft import NftDoor
 from natnetd.linux.rtnl import AddressDoor, LinkDoor
+from natnetd.linux.service import ServiceDoor
 from natnetd.report import Traffic
 from natnetd.rows import Address, Link, Table
 
@@ -32,6 +33,7 @@ class LinuxHost:
     route: IPRoute
     doors: Mapping[Layer, Door]
     surroundings: Surroundings
+    service: ServiceDoor
     machine: str = ""
 
     def look(self, scope: Scope, before: Before, hint: Hint = NO_HINT, /) -> Snapshot:
@@ -57,6 +59,9 @@ class LinuxHost:
             table=table,
             default_links=defaults,
             machine=self.machine,
+            served=self.service.look(scope.networks, links, addresses)
+            if Layer.SERVICE in scope.layers
+            else None,
             around=self.around(scope, links, hint),
             before=before,
         )
@@ -92,6 +97,7 @@ class LinuxHost:
         self.asker.close()
         self.nft.asker.close()
         self.route.close()
+        self.service.close()
 
 
 def former_ports(before: Before) -> Iterable[int]:
@@ -124,8 +130,9 @@ def open_host() -> LinuxHost:
         Layer.LINK: LinkDoor(route, asker),
         Layer.ADDRESS: AddressDoor(route, asker),
         Layer.SYSCTL: sysctl.SysctlDoor(),
+        Layer.SERVICE: (service := ServiceDoor()),
     }
-    return LinuxHost(nft, asker, route, doors, Surroundings(nft.asker, asker), machine_id())
+    return LinuxHost(nft, asker, route, doors, Surroundings(nft.asker, asker), service, machine_id())
 
 
 def machine_id() -> str:
