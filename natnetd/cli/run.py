@@ -10,6 +10,7 @@ from natnetd.daemon import Daemon, Surroundings
 from natnetd.linux import conntrack, open_host
 from natnetd.linux.events import NftEvents, RouteEvents
 from natnetd.linux.files import FileWatch
+from natnetd.linux.leased import LeaseFiles
 from natnetd.linux.lock import Lock
 from natnetd.publication import Outlets
 from natnetd.state import State, runtime_directory, state_directory
@@ -44,8 +45,9 @@ def run(asked: argparse.Namespace) -> int:
         events=routes,
         follow=files.follow if files else lambda: None,
     )
+    leases = LeaseFiles(host.service.places.leases)
     dropped = (lambda: journal.dropped) if journal else (lambda: 0)
-    outlets = Outlets(runtime_directory(), bell.ring, dropped, conntrack.fill, nft_version())
+    outlets = Outlets(runtime_directory(), bell.ring, dropped, conntrack.fill, nft_version(), leases.of)
     Daemon(Path(asked.config), around, outlets, State(state_directory())).run()
     lock.release()
     return 0

@@ -17,32 +17,28 @@ from natnetd.linux import ports
 from natnetd.linux.deaths import Deaths
 from natnetd.linux.diag import Diag
 from natnetd.linux.events import read_process
-from natnetd.linux.starting import ByDeputy, Direct, Errors, Starter, alone, program
+from natnetd.linux.starting import Errors, Places, Starter, places, program, starter
 from natnetd.plan import Change
 from natnetd.rows import Address, Link, Served, Server
-from natnetd.state import replace_file, runtime_directory, state_directory
+from natnetd.state import replace_file
 
 DNS_PORT, DHCP_PORT = 53, 67
 UNKNOWN = ("?",)
 """Lines that nobody wants: what a process has read cannot be told."""
 
 
-def as_we_are() -> Starter:
-    """The way of starting that is open to us."""
-    return Direct() if os.geteuid() == 0 else ByDeputy(alone)
-
-
 @dataclass(slots=True)
 class ServiceDoor:
-    """Looks at instances, and changes them. `pids` and `leases` are elsewhere under systemd."""
+    """Looks at instances, and changes them."""
 
-    files: Path = field(default_factory=lambda: runtime_directory() / "dnsmasq")
-    pids: Path = field(default_factory=lambda: runtime_directory() / "dnsmasq")
-    leases: Path = field(default_factory=lambda: state_directory() / "dnsmasq")
-    starter: Starter = field(default_factory=as_we_are)
+    places: Places = field(default_factory=places)
+    starter: Starter = field(init=False)
     deaths: Deaths = field(default_factory=Deaths)
     diag: Diag = field(default_factory=Diag)
     there: bool = False
+
+    def __post_init__(self) -> None:
+        self.starter = starter(self.places.units)
 
     # --- looking
 
@@ -62,7 +58,7 @@ class ServiceDoor:
         files = {name: conf for name, (_, conf) in running.items()}
         for name, stem in self.starter.awaited().items():  # what was asked for counts as done
             if networks is None or name in networks:
-                files.setdefault(name, f"{self.files}/{stem}.conf")
+                files.setdefault(name, f"{self.places.files}/{stem}.conf")
         listening = {name: frozenset((name, *four(addresses.get(name, ())))) for name in files}
         for name, (pid, _) in running.items():
             if name in links:
@@ -70,9 +66,9 @@ class ServiceDoor:
                 listening[name] -= self.deaf(pid, links[name], asked)
         return Served(
             installed=self.installed(),
-            files=str(self.files),
-            pids=str(self.pids),
-            leases=str(self.leases),
+            files=str(self.places.files),
+            pids=str(self.places.pids),
+            leases=str(self.places.leases),
             servers={name: self.server(name, conf) for name, conf in files.items()},
             listening=listening,
         )
@@ -103,14 +99,14 @@ class ServiceDoor:
     def names(self) -> Iterator[str]:
         """Yield networks that an instance was started for."""
         with suppress(OSError):
-            for entry in os.scandir(self.pids):
+            for entry in os.scandir(self.places.pids):
                 if entry.name.endswith(".pid"):
                     yield entry.name.removesuffix(".pid")
 
     def running(self, names: Iterable[str]) -> Iterator[tuple[str, tuple[int, str]]]:
         """Yield those of some networks that run: pid, and the file of the configuration."""
         for name in names:
-            pid = pid_of(self.pids / f"{name}.pid")
+            pid = pid_of(self.places.pids / f"{name}.pid")
             if self.deaths.follow(name, pid) is None or pid is None:
                 continue
             conf = self.started_with(name, pid)
@@ -121,7 +117,7 @@ class ServiceDoor:
 
     def started_with(self, name: str, pid: int) -> str:
         """Tell a process's configuration from its command line; empty if it is none of ours."""
-        before = f"--conf-file={self.files}/{name}."
+        before = f"--conf-file={self.places.files}/{name}."
         words = read_process(pid, "cmdline").split("\0")
         found = next((word for word in words if word.startswith(before) and word.endswith(".conf")), "")
         return found.removeprefix("--conf-file=")
@@ -132,13 +128,13 @@ class ServiceDoor:
         if digest(config) != conf.rsplit(".", 2)[-2]:
             config = UNKNOWN
         hosts, names = self.lists(name)
-        if lines(self.files / f"{name}.read") != (stamp(hosts, names),):
+        if lines(self.places.files / f"{name}.read") != (stamp(hosts, names),):
             hosts, names = UNKNOWN, UNKNOWN
         return Server(config, hosts, names)
 
     def lists(self, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Read the reservations and the names that are written down."""
-        return lines(self.files / f"{name}.hosts"), lines(self.files / f"{name}.names")
+        return lines(self.places.files / f"{name}.hosts"), lines(self.places.files / f"{name}.names")
 
     # --- changing
 
@@ -150,7 +146,9 @@ class ServiceDoor:
                 try:
                     self.write(change.key, change.want)
                 except OSError as error:
-                    errors[change.key] = f"cannot write {error.filename or self.files}: {error.strerror}"
+                    errors[change.key] = (
+                        f"cannot write {error.filename or self.places.files}: {error.strerror}"
+                    )
         todo = [c for c in changes if c.key not in errors]
         anew = [c for c in todo if c.want is None or c.have is None or restarts(c.have, c.want)]
         again = [c for c in todo if c not in anew]
@@ -165,19 +163,20 @@ class ServiceDoor:
 
     def fds(self, names: Iterable[str]) -> dict[str, int]:
         """Find the processes of some networks."""
-        found = {n: self.deaths.follow(n, pid_of(self.pids / f"{n}.pid")) for n in names}
+        found = {n: self.deaths.follow(n, pid_of(self.places.pids / f"{n}.pid")) for n in names}
         return {name: fd for name, fd in found.items() if fd is not None}
 
     def conf(self, name: str, want: Server) -> Path:
         """Where a configuration belongs."""
-        return self.files / f"{name}.{digest(want.config)}.conf"
+        return self.places.files / f"{name}.{digest(want.config)}.conf"
 
     def write(self, name: str, want: Server) -> None:
         """Write the texts, each as a whole. Raises OSError."""
-        self.leases.mkdir(parents=True, exist_ok=True)
+        if not self.places.units:  # or else the unit makes it, for its own user
+            self.places.leases.mkdir(parents=True, exist_ok=True)
         for path, rows in (
-            (self.files / f"{name}.hosts", want.hosts),
-            (self.files / f"{name}.names", want.names),
+            (self.places.files / f"{name}.hosts", want.hosts),
+            (self.places.files / f"{name}.names", want.names),
             (self.conf(name, want), want.config),
         ):
             if not path.exists() or lines(path) != rows:
@@ -191,13 +190,15 @@ class ServiceDoor:
                 self.conf(name, want).name
             }
             with suppress(OSError):
-                replace_file(self.files / f"{name}.read", text([stamp(want.hosts, want.names)]).encode())
-        for directory in {self.files, self.pids}:
+                replace_file(
+                    self.places.files / f"{name}.read", text([stamp(want.hosts, want.names)]).encode()
+                )
+        for directory in {self.places.files, self.places.pids}:
             for path in directory.glob(f"{name}.*") if directory.is_dir() else ():
                 if path.name not in kept and belongs(path.name, name):
                     with suppress(OSError):
                         path.unlink()
-        self.deaths.follow(name, pid_of(self.pids / f"{name}.pid") if want else None)
+        self.deaths.follow(name, pid_of(self.places.pids / f"{name}.pid") if want else None)
 
     def explained(self, name: str, told: str) -> str:
         """Say who holds the port, where that is why it does not start."""

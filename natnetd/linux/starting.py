@@ -9,10 +9,12 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from natnetd.errors import HostError
+from natnetd.state import runtime_directory, state_directory
 
 PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 START_PATIENCE = 5.0  # seconds until it has all its sockets, and goes into the background
@@ -23,6 +25,32 @@ OPTIONS = "NATNETD_DNSMASQ_OPTIONS"
 """More words for its command line, for the lab: --no-ping saves a new guest three seconds."""
 
 Errors = dict[str, str]  # by network
+
+UNIT = "natnetd-dnsmasq@"
+UNIT_FILES = (
+    Path("/etc/systemd/system", f"{UNIT}.service"),
+    Path("/usr/lib/systemd/system", f"{UNIT}.service"),
+    Path("/lib/systemd/system", f"{UNIT}.service"),
+)
+BOOTED = Path("/run/systemd/system")  # sd_booted(3)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where files belong: texts, pids and leases; `units`: systemd runs the instances."""
+
+    files: Path
+    pids: Path
+    leases: Path
+    units: bool = False
+
+
+def places() -> Places:
+    """Say where, on this host: under systemd, if our unit is installed, or by ourselves."""
+    files = runtime_directory() / "dnsmasq"
+    if BOOTED.is_dir() and any(path.exists() for path in UNIT_FILES):
+        return Places(files, Path("/run/natnetd-dnsmasq"), Path("/var/lib/natnetd-dnsmasq"), units=True)
+    return Places(files, files, state_directory() / "dnsmasq")
 
 
 def program() -> str | None:
@@ -107,6 +135,47 @@ class Direct:
         return {}
 
 
+class Units:
+    """We are root on a host with systemd: units natnetd-dnsmasq@NETWORK.DIGEST.service."""
+
+    def start(self, files: Mapping[str, Path], /) -> Errors:
+        """Start units; systemd waits until each is ready."""
+        return {name: text for name, path in files.items() if (text := systemctl("start", unit(path.stem)))}
+
+    def stop(self, running: Mapping[str, int], /) -> Errors:
+        """Stop every unit of these networks, and wait for its end."""
+        pattern = [f"{UNIT}{name}.????????????.service" for name in running]
+        text = systemctl("stop", *pattern) if pattern else ""
+        return dict.fromkeys(running, text) if text else {}
+
+    def reload(self, running: Mapping[str, int], /) -> Errors:
+        """Send SIGHUP."""
+        return Direct().reload(running)
+
+    def know(self, running: Mapping[str, str], /) -> None:
+        """Nothing depends on it."""
+
+    def awaited(self) -> Mapping[str, str]:
+        """None: when `start` returns, it runs."""
+        return {}
+
+
+def unit(instance: str) -> str:
+    """Name the unit of an instance, NETWORK.DIGEST."""
+    return f"{UNIT}{instance}.service"
+
+
+def systemctl(*words: str) -> str:
+    """Have systemd do something; says why it failed, or nothing."""
+    try:
+        done = subprocess.run(
+            ["systemctl", *words], capture_output=True, text=True, check=False, timeout=30, env={"PATH": PATH}
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"cannot run systemctl: {error}"
+    return done.stderr.strip().splitlines()[0] if done.returncode and done.stderr.strip() else ""
+
+
 class ByDeputy:
     """We are not root: the deputy starts units natnetd-dnsmasq@NETWORK.DIGEST.service, and stops others.
 
@@ -168,6 +237,13 @@ class ByDeputy:
 def alone(_wanted: frozenset[str], _again: frozenset[str], /) -> None:
     """Where nobody can be asked."""
     raise HostError("dnsmasq is started by root: run natnetd as root, or with natnetd-deputy")
+
+
+def starter(units: bool) -> Starter:  # noqa: FBT001  # what `places` found
+    """The way of starting that is open to us."""
+    if os.geteuid() != 0:
+        return ByDeputy(alone)
+    return Units() if units else Direct()
 
 
 def as_user() -> list[str]:
