@@ -238,3 +238,10 @@ def test_a_change_of_text_restarts_only_that_one(net: Networks, directory: Path)
     become(net, "{}")
     assert files(directory) == []
     assert (directory / "state/dnsmasq/vmbr1.leases").exists()
+
+
+def test_a_closed_network_asks_nobody(net: Networks) -> None:
+    become(net, "{vault: {addresses: 10.0.0.1/24, dhcp: true}}")
+    guest = net.guest("one", "vault", "10.0.0.200/24")
+    refused = 5
+    assert resolve(guest.ns, "10.0.0.1", "www.example.org") == refused

@@ -15,9 +15,10 @@ from natnetd.dnsmasq import digest, text
 from natnetd.errors import HostError
 from natnetd.linux import ports
 from natnetd.linux.deaths import Deaths
-from natnetd.linux.diag import Diag
+from natnetd.linux.diag import Diag, Owner
 from natnetd.linux.events import read_process
 from natnetd.linux.starting import Errors, Places, Starter, places, program, starter
+from natnetd.linux.texts import Texts
 from natnetd.plan import Change
 from natnetd.rows import Address, Link, Served, Server
 from natnetd.state import replace_file
@@ -35,6 +36,8 @@ class ServiceDoor:
     starter: Starter = field(init=False)
     deaths: Deaths = field(default_factory=Deaths)
     diag: Diag = field(default_factory=Diag)
+    texts: Texts = field(default_factory=Texts)
+    own: dict[int, frozenset[int]] = field(default_factory=dict)  # sockets by pid
     there: bool = False
 
     def __post_init__(self) -> None:
@@ -79,17 +82,24 @@ class ServiceDoor:
         A socket is bound to a bridge by its index: that of a bridge made anew is another. Only root sees
         whose a socket is; others go by the user.
         """
-        root = os.geteuid() == 0
-        own = ports.inodes(pid) if root else frozenset({uid_of(pid)})
         found = set()
         for at in asked:
             if at == link.name:
                 held = self.diag.holders("0.0.0.0", DHCP_PORT, (IPPROTO_UDP,), link.index)  # noqa: S104
             else:
                 held = self.diag.holders(at, DNS_PORT, (IPPROTO_TCP, IPPROTO_UDP))
-            if held is not None and not all(owner and owner[root] in own for owner in held):
+            if held is not None and not all(owner and self.owns(pid, owner) for owner in held):
                 found.add(at)
         return frozenset(found)
+
+    def owns(self, pid: int, owner: Owner) -> bool:
+        """Whether a socket is a process's; what that has is read again if it seems not to be."""
+        uid, inode = owner
+        if os.geteuid() != 0:
+            return uid == uid_of(pid)
+        if inode not in self.own.get(pid, ()):
+            self.own[pid] = ports.inodes(pid)
+        return inode in self.own[pid]
 
     def installed(self) -> bool:
         """Whether there is a dnsmasq; one that goes away is found out by starting it."""
@@ -124,17 +134,16 @@ class ServiceDoor:
 
     def server(self, name: str, conf: str) -> Server:
         """See what an instance runs with, and what it has read."""
-        config = lines(Path(conf))
-        if digest(config) != conf.rsplit(".", 2)[-2]:
-            config = UNKNOWN
-        hosts, names = self.lists(name)
-        if lines(self.places.files / f"{name}.read") != (stamp(hosts, names),):
-            hosts, names = UNKNOWN, UNKNOWN
-        return Server(config, hosts, names)
-
-    def lists(self, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Read the reservations and the names that are written down."""
-        return lines(self.places.files / f"{name}.hosts"), lines(self.places.files / f"{name}.names")
+        config = self.texts.of(conf)
+        hosts, names, read = (
+            self.texts.of(f"{self.places.files}/{name}.{end}") for end in ("hosts", "names", "read")
+        )
+        known = read.lines == (f"{hosts.digest} {names.digest}",)
+        return Server(
+            config.lines if config.digest == conf.rsplit(".", 2)[-2] else UNKNOWN,
+            hosts.lines if known else UNKNOWN,
+            names.lines if known else UNKNOWN,
+        )
 
     # --- changing
 
@@ -159,6 +168,8 @@ class ServiceDoor:
         for change in todo:
             if change.key not in errors:
                 self.tidy(change.key, change.want)
+        self.texts.forget()
+        self.own.clear()
         return [HostError(errors[c.key]) if c.key in errors else None for c in changes]
 
     def fds(self, names: Iterable[str]) -> dict[str, int]:
