@@ -146,3 +146,13 @@ def running() -> set[int]:
         except OSError:
             continue
     return found
+
+
+def test_somebody_at_the_port_of_dhcp_is_named_too(world: World, directory: Path) -> None:
+    with world.host.socket(socket.AF_INET, socket.SOCK_DGRAM) as door:
+        door.bind(("0.0.0.0", 67))
+        with started(world, directory) as service:
+            comm = Path("/proc/self/comm").read_text().strip()
+            service.wait_line("+ dhcp vmbr1; failed", f"port 67 of vmbr1 is held by {comm}[{os.getpid()}]")
+            door.close()
+            wait_until(lambda: states(directory)["vmbr1"] == "in_sync", 60, what="peace")

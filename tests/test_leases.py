@@ -11,11 +11,9 @@ from leasing import Client, crowd
 from running import natnetd, run, start
 
 from natnetd import config
-from natnetd.errors import HostError
 from natnetd.lab.world import World
 from natnetd.leases import Known, Lease, counts, known, parse
 from natnetd.linux.leased import LeaseFiles
-from natnetd.linux.starting import ByDeputy
 
 FILE = """\
 networks:
@@ -110,37 +108,3 @@ def test_metrics_count_them(crowded: Path) -> None:  # noqa: ARG001
         'natnetd_dhcp_range_addresses{network="vmbr1"} 101.0',
         'natnetd_dhcp_range_addresses{network="vmbr2"} 239.0',
     }
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def test_the_deputy_is_asked_for_all_that_shall_run() -> None:
-    asked: list[tuple[frozenset[str], frozenset[str]]] = []
-    clock = Clock()
-    starter = ByDeputy(lambda wanted, again: asked.append((wanted, again)), clock)
-    starter.know({"old": "old.0"})
-    assert starter.start({"a": Path("/x/a.1.conf")}) == {}
-    assert asked[-1] == (frozenset({"old.0", "a.1"}), frozenset())
-    assert starter.awaited() == {"a": "a.1"}
-    starter.know({"a": "a.1"})
-    assert starter.awaited() == {}
-    assert starter.reload({"a": 5}) == {}
-    assert asked[-1] == (frozenset({"old.0", "a.1"}), frozenset({"a.1"}))
-    assert starter.stop({"old": 5}) == {}
-    assert asked[-1] == (frozenset({"a.1"}), frozenset())
-    starter.start({"b": Path("/x/b.1.conf")})
-    clock.now += 11
-    assert starter.awaited() == {}
-    assert "natnetd-deputy has not started it" in starter.start({"b": Path("/x/b.1.conf")})["b"]
-
-
-def test_a_deputy_that_cannot_be_asked_is_told_of_each() -> None:
-    def refuse(_wanted: frozenset[str], _again: frozenset[str]) -> None:
-        raise HostError("no")
-
-    assert ByDeputy(refuse).start({"a": Path("/x/a.1.conf")}) == {"a": "no"}

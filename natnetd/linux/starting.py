@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -220,8 +220,10 @@ class ByDeputy:
         """Ask for the same, and for a reload."""
         return self.tell(running, frozenset(self.wanted[name] for name in running if name in self.wanted))
 
-    def tell(self, names: Iterable[str], again: frozenset[str] = frozenset()) -> Errors:
-        """Ask, and say why it could not be asked."""
+    def tell(self, names: Collection[str], again: frozenset[str] = frozenset()) -> Errors:
+        """Ask if it is about any network, and say why it could not be asked."""
+        if not names:
+            return {}
         try:
             self.ask(frozenset(self.wanted.values()), again)
         except HostError as error:
