@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from natnetd.around import Around
 from natnetd.errors import HostError
 from natnetd.model import Config
-from natnetd.rows import Address, Counter, Element, Link, Port, Register, Table, derived_mac
+from natnetd.rows import Address, Counter, Element, Link, Port, Register, Served, Table, derived_mac
 
 
 class Layer(StrEnum):
@@ -19,6 +19,7 @@ class Layer(StrEnum):
     ADDRESS = "address"
     SYSCTL = "sysctl"
     REGISTER = "register"
+    SERVICE = "service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,7 @@ class Snapshot:
     auto: frozenset[str] = frozenset()
     machine: str = ""
     register: Register | None = None
+    served: Served | None = None
     around: Around = field(default_factory=Around)
     before: Before = field(default_factory=Before)
 
@@ -200,6 +202,7 @@ class Snapshot:
             addresses={n: rows for n, rows in self.addresses.items() if n in inside},
             table=table,
             register=self.register and self.register.within(inside),
+            served=self.served and self.served.within(inside),
         )
 
 

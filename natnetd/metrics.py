@@ -7,7 +7,7 @@ it; rendering happens in the scrape's thread, from frozen values.
 import platform
 import threading
 from collections import Counter as Tally
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +43,7 @@ class Sample:
     generation: int = 0
     log_dropped: int = 0
     connections: tuple[int, int] = (0, 0)  # how many there are, and how many may be
+    leases: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # in force, and addresses, by network
 
 
 class Metrics:
@@ -209,9 +210,23 @@ class Metrics:
             CONNECTIONS, ("there are.", "there may be."), sample.connections, strict=True
         ):
             yield GaugeMetricFamily(name, f"Connections (conntrack entries) {about}", value=value)
+        yield from of_leases(sample)
         yield CounterMetricFamily(
             "natnetd_log_records_dropped", "Log records the journal did not take.", value=sample.log_dropped
         )
+
+
+def of_leases(sample: Sample) -> Iterator[Any]:
+    """Yield how many addresses guests have by DHCP, and how many they could."""
+    leases = GaugeMetricFamily("natnetd_dhcp_leases", "Leases in force.", labels=["network"])
+    room = GaugeMetricFamily(
+        "natnetd_dhcp_range_addresses", "Addresses to be had by DHCP.", labels=["network"]
+    )
+    for name, (used, there) in sorted(sample.leases.items()):
+        leases.add_metric([name], used)
+        room.add_metric([name], there)
+    yield leases
+    yield room
 
 
 def of_networks(sample: Sample) -> Iterator[Any]:

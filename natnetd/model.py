@@ -5,7 +5,7 @@ What each key of the file takes and means is said once, in `natnetd.file.keys`.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
 
 Interface = IPv4Interface | IPv6Interface
 
@@ -65,6 +65,55 @@ class Nat:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """Addresses from the first to the last, both included."""
+
+    first: IPv4Address
+    last: IPv4Address
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """An address kept for one guest; `name` may be empty."""
+
+    mac: str
+    address: IPv4Address
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dhcp:
+    """What guests are told when they ask; `ranges` is empty for "what fits", `options` are by our own names.
+
+    `routes` are the subnets of the networks that this one may reach.
+    """
+
+    ranges: tuple[Span, ...] = ()
+    lease_time: int = 3600  # seconds
+    reservations: tuple[Reservation, ...] = ()
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    static_only: bool = False
+    routes: tuple[IPv4Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A name in the DNS, and an address it stands for."""
+
+    name: str
+    address: IPv4Address | IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class Dns:
+    """What guests are answered; without a domain it is made from the network's name."""
+
+    domain: str | None = None
+    upstream: tuple[IPv4Address | IPv6Address, ...] = ()  # empty: whom the host asks; nobody if closed
+    records: tuple[Record, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
     """A named bridged subnet of guests; `None` stands for "the file does not say"."""
 
@@ -81,6 +130,18 @@ class Network:
     inbound: tuple[str, ...] = ()
     host_access: tuple[Service, ...] | None = None  # None: every service of the host
     mtu_auto: bool = False  # the uplink's; see natnetd.ways
+    dhcp: Dhcp | None = None
+    dns: Dns | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether guests do not leave at all."""
+        return self.nat is None and not self.routed
+
+    @property
+    def gateways(self) -> tuple[IPv4Interface, ...]:
+        """The IPv4 addresses."""
+        return tuple(a for a in self.addresses if isinstance(a, IPv4Interface))
 
     @property
     def ways(self) -> tuple[str, ...]:

@@ -3,13 +3,15 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from natnetd import status, systemd, words
+from natnetd.dnsmasq import range_of
 from natnetd.errors import HostError
 from natnetd.host import Finding, Scope
+from natnetd.leases import Lease, counts
 from natnetd.metrics import Metrics, Sample
 from natnetd.model import Config
 from natnetd.model import Metrics as Listen
@@ -32,6 +34,7 @@ class Outlets:
     log_dropped: Callable[[], int] = lambda: 0
     connections: Callable[[], tuple[int, int]] = lambda: (0, 0)
     nftables: str = ""
+    leases: Callable[[str], Iterable[Lease]] = lambda _: ()
 
 
 class Publication:
@@ -112,7 +115,23 @@ class Publication:
         found = states(self.config.networks, report.findings, troubles.values())
         dropped = self.outlets.log_dropped()
         connections = self.outlets.connections()
-        self.metrics.publish(Sample(found, self.tally.total, len(troubles), generation, dropped, connections))
+        self.metrics.publish(
+            Sample(
+                found,
+                self.tally.total,
+                len(troubles),
+                generation,
+                dropped,
+                connections,
+                self.leases(time.time()),
+            )
+        )
+
+    def leases(self, now: float) -> dict[str, tuple[int, int]]:
+        """Count leases in force, and the addresses there are for them."""
+        served = [network for network in self.config.networks.values() if network.dhcp]
+        used = counts({network.name: self.outlets.leases(network.name) for network in served}, now)
+        return {network.name: (used[network.name], range_of(network)) for network in served}
 
     # --- status
 

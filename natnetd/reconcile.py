@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from natnetd import registered
+from natnetd import dnsmasq, registered
 from natnetd.errors import HostError
 from natnetd.host import ALL, Before, Finding, Hint, Host, Layer, Scope, Snapshot
 from natnetd.judge import Judged, judge
@@ -16,13 +16,14 @@ from natnetd.rows import Element
 from natnetd.ways import resolved
 
 NOTHING_KNOWN = Before()
+NOTED = ((Layer.REGISTER, registered), (Layer.SERVICE, dnsmasq))
 
 
 def decide(config: Config, seen: Snapshot, scope: Scope = ALL) -> tuple[Judged, Plan]:
     """Say what stands in the way and what is to be done: pure, the same for plan, apply and the daemon."""
     config = resolved(config, seen.auto, seen.links)
     judged = judge(config, seen) if sees_links(scope) else recall(config, seen.before)
-    judged = replace(judged, findings=(*registered.others(judged.findings), *notes(config, seen, scope)))
+    judged = replace(judged, findings=annotated(judged.findings, config, seen, scope))
     plan = make_plan(KINDS, judged.config, seen, scope)
     return judged, tuple(c for c in plan if c.network not in judged.conflicted)
 
@@ -53,11 +54,18 @@ def recall(config: Config, before: Before) -> Judged:
     return Judged.of(config, before.findings)
 
 
-def notes(config: Config, seen: Snapshot, scope: Scope) -> tuple[Finding, ...]:
-    """Say what Proxmox VE's list lacks, or what the last look at all of it found."""
-    if scope.networks is None and Layer.REGISTER in scope.layers:
-        return tuple(registered.notes(config, seen))
-    return tuple(f for f in seen.before.findings if registered.is_note(f))
+def annotated(
+    findings: Iterable[Finding], config: Config, seen: Snapshot, scope: Scope
+) -> tuple[Finding, ...]:
+    """Add what Proxmox VE's list lacks and whom nobody can serve, or what the last whole look found."""
+    found = list(findings)
+    for layer, noted in NOTED:
+        found = [f for f in found if not noted.is_note(f)]
+        if scope.networks is None and layer in scope.layers:
+            found += noted.notes(config, seen)
+        else:
+            found += [f for f in seen.before.findings if noted.is_note(f)]
+    return tuple(found)
 
 
 def hint(config: Config, scope: Scope, before: Before = NOTHING_KNOWN) -> Hint:

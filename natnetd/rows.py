@@ -168,6 +168,39 @@ class Register:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The dnsmasq of a network, by the texts it runs with.
+
+    `hosts` are reservations, `names` are names for the DNS: both are read again without a restart.
+    `deaf`: where it should hold a port, and does not.
+    """
+
+    config: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    deaf: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """All dnsmasq instances of ours, by network, and the directories where their files belong.
+
+    `listening`: addresses where an instance holds the DNS port, and its bridge's name if it hears DHCP there.
+    """
+
+    installed: bool = True
+    files: str = "/run/natnetd/dnsmasq"
+    pids: str = "/run/natnetd/dnsmasq"
+    leases: str = "/var/lib/natnetd/dnsmasq"
+    servers: Mapping[str, Server] = field(default_factory=dict)
+    listening: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def within(self, names: frozenset[str]) -> "Served":
+        """Leave out other networks."""
+        return replace(self, servers={n: row for n, row in self.servers.items() if n in names})
+
+
 def derived_mac(machine: str, name: str) -> str:
     """A stable, locally administered unicast MAC (IEEE 802: bit 1 set, bit 0 clear in the first octet).
 

@@ -17,6 +17,8 @@ from natnetd.rows import (
     Link,
     Port,
     Register,
+    Served,
+    Server,
     Setting,
     Stanza,
     Table,
@@ -48,6 +50,7 @@ class FakeHost:
     default_links: frozenset[str] = frozenset()
     register: Register | None = None
     auto: frozenset[str] = frozenset()
+    served: Served = field(default_factory=Served)
     writes: int = 0
     broken: frozenset[str] = frozenset()
 
@@ -68,6 +71,7 @@ class FakeHost:
             auto=self.auto if near is None or hint.follows else frozenset(),
             machine="fake",
             register=self.register if Layer.REGISTER in scope.layers else None,
+            served=self.look_at_servers(near) if Layer.SERVICE in scope.layers else None,
             before=before,
         )
 
@@ -97,6 +101,7 @@ class FakeHost:
             Layer.ADDRESS: FakeEach(self, self.change_address),
             Layer.SYSCTL: FakeEach(self, self.change_setting),
             Layer.REGISTER: FakeEach(self, self.change_stanza),
+            Layer.SERVICE: FakeEach(self, self.change_server),
         }
 
     # --- links
@@ -158,6 +163,25 @@ class FakeHost:
                 stanzas[f"{name} in {file}"] = change.want
         recorded |= {name} if change.want else frozenset()
         self.register = replace(there, stanzas=stanzas, recorded=recorded)
+
+    # --- servers
+
+    def look_at_servers(self, near: frozenset[str] | None) -> Served:
+        """Every server that runs holds its port wherever there is an address."""
+        kept = {n: row for n, row in self.served.servers.items() if near is None or n in near}
+        heard = {n: frozenset([n, *(a.partition("/")[0] for a in self.addresses.get(n, ()))]) for n in kept}
+        return replace(self.served, servers=kept, listening=heard)
+
+    def change_server(self, change: Change[Server]) -> None:
+        servers = dict(self.served.servers)
+        if not self.served.installed and change.want:
+            raise RefusedError("dnsmasq is not installed")
+        if (change.key in servers) != (change.have is not None):
+            raise RefusedError("not what was seen")
+        servers.pop(change.key, None)
+        self.served = replace(
+            self.served, servers=servers | ({change.key: change.want} if change.want else {})
+        )
 
     # --- addresses and settings
 

@@ -1,14 +1,32 @@
 """Files that are right, and what they mean."""
 
-from ipaddress import IPv4Address, IPv4Network, ip_interface
+from ipaddress import IPv4Address, IPv4Network, ip_address, ip_interface
 
-from natnetd.model import ALL_PORTS, Config, Interface, Metrics, Nat, Network, Pool, Service
+from natnetd.model import (
+    ALL_PORTS,
+    Config,
+    Dhcp,
+    Dns,
+    Interface,
+    Metrics,
+    Nat,
+    Network,
+    Pool,
+    Record,
+    Reservation,
+    Service,
+    Span,
+)
 
 DEFAULT = Metrics()
 
 
 def addresses(*texts: str) -> tuple[Interface, ...]:
     return tuple(ip_interface(text) for text in texts)
+
+
+def span(first: str, last: str) -> Span:
+    return Span(IPv4Address(first), IPv4Address(last))
 
 
 def config(*networks: Network, metrics: Metrics | None = DEFAULT) -> Config:
@@ -261,6 +279,74 @@ metrics: {listen: "[::1]:9100"}
                 "a", LAB, nat=Nat(("u",), None, (IPv4Network("10.9.0.0/16"),)), reach=("b",), inbound=("w",)
             ),
             Network("b"),
+        ),
+    ),
+    "dhcp: true brings DNS": (
+        "networks: {a: {addresses: 10.0.0.1/24, dhcp: true}}",
+        config(Network("a", LAB, dhcp=Dhcp(), dns=Dns())),
+    ),
+    "dhcp without DNS": (
+        "networks: {a: {addresses: 10.0.0.1/24, dhcp: {}, dns: false}}",
+        config(Network("a", LAB, dhcp=Dhcp())),
+    ),
+    "DNS without dhcp": (
+        "networks: {a: {addresses: 10.0.0.1/24, dns: true}}",
+        config(Network("a", LAB, dns=Dns())),
+    ),
+    "dhcp from the defaults holds where it can": (
+        "{defaults: {dhcp: {lease_time: 12h}, dns: {domain: Lab.internal}}, networks: {"
+        "a: {addresses: 10.0.0.1/24}, b: {}, c: {addresses: 'fd00::1/64'},"
+        " d: {addresses: 10.0.1.1/24, dhcp: false}, e: {addresses: 10.0.2.1/24, dns: false}}}",
+        config(
+            Network("a", LAB, dhcp=Dhcp(lease_time=43200), dns=Dns("lab.internal")),
+            Network("b"),
+            Network("c", addresses("fd00::1/64")),
+            Network("d", addresses("10.0.1.1/24"), dns=Dns("lab.internal")),
+            Network("e", addresses("10.0.2.1/24"), dhcp=Dhcp(lease_time=43200)),
+        ),
+    ),
+    "all of dhcp and DNS": (
+        """\
+networks:
+  a:
+    addresses: [10.0.0.1/24, 10.1.0.1/24]
+    dhcp:
+      ranges: [10.0.0.100-10.0.0.199, 10.1.0.7 - 10.1.0.9, 10.0.0.50]
+      lease_time: 12h
+      reservations:
+        - {mac: 52-54-00-12-34-AB, address: 10.0.0.20, name: Web}
+        - mac: 12:34:56:00:11:22
+          address: 10.0.0.100
+      options: {ntp: [10.0.0.3, 10.0.0.4], router: 10.0.0.2}
+      static_only: false
+    dns:
+      domain: lab.internal
+      upstream: [192.0.2.53, '2001:db8::53', 127.0.0.53]
+      records: {name: db, address: 10.0.0.30}
+""",
+        config(
+            Network(
+                "a",
+                addresses("10.0.0.1/24", "10.1.0.1/24"),
+                dhcp=Dhcp(
+                    ranges=(
+                        span("10.0.0.100", "10.0.0.199"),
+                        span("10.1.0.7", "10.1.0.9"),
+                        span("10.0.0.50", "10.0.0.50"),
+                    ),
+                    lease_time=43200,
+                    reservations=(
+                        Reservation("52:54:00:12:34:ab", IPv4Address("10.0.0.20"), "web"),
+                        Reservation("12:34:56:00:11:22", IPv4Address("10.0.0.100")),
+                    ),
+                    options={"ntp": ("10.0.0.3", "10.0.0.4"), "router": ("10.0.0.2",)},
+                ),
+                dns=Dns(
+                    "lab.internal",
+                    tuple(ip_address(a) for a in ("192.0.2.53", "2001:db8::53", "127.0.0.53")),
+                    (Record("db", IPv4Address("10.0.0.30")),),
+                ),
+            )
         ),
     ),
     "no metrics": ("{networks: {}, metrics: false}", config(metrics=None)),

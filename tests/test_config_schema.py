@@ -14,8 +14,10 @@ from natnetd.errors import ConfigError
 from natnetd.file.keys import FILE, METRICS, NAT, NETWORK_SECTION
 from natnetd.file.nodes import Mapping, Node, Scalar, Sequence
 from natnetd.file.schema import flow, json_schema, reference, renewed
+from natnetd.file.service_keys import DHCP, DNS, RECORDS, RESERVATIONS
+from natnetd.file.service_keys import OPTIONS as OPTIONS_SECTION
 from natnetd.file.sources import Text
-from natnetd.model import Config, Nat, Network
+from natnetd.model import Config, Dhcp, Dns, Nat, Network
 
 ROOT = Path(__file__).parents[1]
 PAGES = [page for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if page.exists()]
@@ -24,7 +26,16 @@ NATS = (
     "nat",
     *(f"nat.{key}" for key in ("uplink", "source", "ports", "persistent", "fully_random", "exempt")),
 )
-SHARED = ("mtu", "stp", "forward_delay", "routed", "reach", "inbound", "host_access", *NATS)
+DHCPS = ("ranges", "lease_time", "static_only", "reservations", "options")
+RESERVED = ("mac", "address", "name")
+OPTIONS = ("router", "dns", "ntp", "search", "boot_server", "boot_file", "captive_portal")
+SERVICE = (
+    *("dhcp", "dns", "dns.domain", "dns.upstream", "dns.records", "dns.records.name", "dns.records.address"),
+    *(f"dhcp.{key}" for key in DHCPS),
+    *(f"dhcp.reservations.{key}" for key in RESERVED),
+    *(f"dhcp.options.{key}" for key in OPTIONS),
+)
+SHARED = ("mtu", "stp", "forward_delay", "routed", "reach", "inbound", "host_access", *NATS, *SERVICE)
 EVERY_KEY = {
     *("defaults", "networks", "metrics", "metrics.listen", "proxmox", "proxmox.register"),
     *(f"networks.*.{key}" for key in ("description", "addresses", "mac", *SHARED)),
@@ -182,6 +193,14 @@ def test_the_schema_refuses(text: str, fault: str) -> None:
     assert complaints_of_schema(text) == [fault]
 
 
+GIVEN = {"mac": "52:54:00:00:00:01", "address": "10.0.0.9"}
+RECORD = {"name": "x", "address": "10.0.0.9"}
+
+
+def serving(**service: Any) -> dict[str, Any]:
+    return {"networks": {"vmbr1": {"addresses": "10.0.0.1/24", **service}}}
+
+
 def examples() -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield a whole file for each example and each default in the descriptions."""
     others: dict[str, Any] = {"vmbr2": {}, "vmbr3": {}}
@@ -193,6 +212,11 @@ def examples() -> Iterator[tuple[str, dict[str, Any]]]:
         ),
         (NAT, lambda value: {"networks": {"vmbr1": {"addresses": "10.0.0.1/24", "nat": value}, **others}}),
         (METRICS.section, lambda value: {"metrics": value}),
+        (DHCP, lambda value: serving(dhcp=value)),
+        (OPTIONS_SECTION, lambda value: serving(dhcp={"options": value})),
+        (RESERVATIONS.section, lambda value: serving(dhcp={"reservations": GIVEN | value})),
+        (DNS, lambda value: serving(dns=value)),
+        (RECORDS.section, lambda value: serving(dns={"records": RECORD | value})),
     ):
         for key in section.keys:
             for value in (*key.examples, *([] if key.value is None else [key.value])):
@@ -210,7 +234,9 @@ def test_every_example_and_default_holds(title: str, file: dict[str, Any]) -> No
 
 
 def test_every_key_has_an_example() -> None:
-    keys = [key for section in (FILE, NETWORK_SECTION, NAT, METRICS.section) for key in section.keys]
+    service = (DHCP, OPTIONS_SECTION, RESERVATIONS.section, DNS, RECORDS.section)
+    sections = (FILE, NETWORK_SECTION, NAT, METRICS.section, *service)
+    keys = [key for section in sections for key in section.keys]
     assert [key.name for key in keys if not key.examples or not key.doc or not key.default] == []
 
 
@@ -223,6 +249,10 @@ def test_what_is_said_to_be_the_default_is_the_default() -> None:
     nat = {key.name: key.value for key in NAT.keys}
     file = {"networks": {"a": {"addresses": "10.0.0.1/24", "nat": nat}}}
     assert parse(flow(file), "f").networks["a"].nat == Nat()
+    for name, section, plain in (("dhcp", DHCP, Dhcp()), ("dns", DNS, Dns())):
+        spelt = {key.name: key.value for key in section.keys if key.value is not None}
+        file = {"networks": {"a": {"addresses": "10.0.0.1/24", name: spelt}}}
+        assert getattr(parse(flow(file), "f").networks["a"], name) == plain
     (listen,) = METRICS.section.keys
     assert parse(flow({"networks": {}, "metrics": {"listen": listen.value}}), "f") == Config()
 
@@ -235,9 +265,7 @@ def test_the_reference_is_up_to_date() -> None:
 
 def test_the_reference_names_every_key() -> None:
     headings = re.findall(r"^### `(.*)`$", reference(), re.MULTILINE)
-    assert sorted(headings) == sorted(
-        {path.rpartition(".")[2] for path in EVERY_KEY},
-    )
+    assert set(headings) == {path.rpartition(".")[2] for path in EVERY_KEY}
 
 
 def blocks(page: Path, language: str) -> list[str]:

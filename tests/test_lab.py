@@ -272,7 +272,7 @@ def test_nothing_is_left_of_a_lab_that_was_killed() -> None:
     ) as lab:
         assert lab.stdout is not None
         assert lab.stdout.readline() == "ready\n"
-        assert len(list(marked_processes(mark.encode()))) == 4
+        assert len(list(marked_processes(mark.encode()))) == 5
         assert surroundings() == before
         lab.kill()
     wait_until(lambda: not list(marked_processes(mark.encode())), what="the lab's processes to end")

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from natnetd.host import ALL, Before, Layer, Scope
 from natnetd.judge import judge
 from natnetd.kinds import KINDS
-from natnetd.model import ALL_PORTS, HIGH_PORTS, Config, Nat, Network, Pool, Proxmox, Service
+from natnetd.model import ALL_PORTS, HIGH_PORTS, Config, Dhcp, Dns, Nat, Network, Pool, Proxmox, Service
 from natnetd.page import PAGE
 from natnetd.plan import Change, make_plan, phases
 from natnetd.reconcile import Pass, decide, reconcile
-from natnetd.rows import GROUP, Address, Block, Counter, Element, Register, Stanza, Table
+from natnetd.rows import GROUP, Address, Block, Counter, Element, Register, Served, Server, Stanza, Table
 from natnetd.ways import resolved
 
 NAMES = ("vmbr1", "vmbr2", "vault", "lab")
@@ -81,6 +81,8 @@ def networks(draw: st.DrawFn, name: str) -> Network:
         inbound=tuple(sorted(draw(st.sets(st.sampled_from(["wg0", "eno1"]))))),
         mtu_auto=draw(st.booleans()),
         host_access=draw(st.none() | st.lists(SERVICES, max_size=3).map(tuple)),
+        dhcp=draw(st.none() | st.sampled_from([Dhcp(), Dhcp(static_only=True)])),
+        dns=draw(st.none() | st.just(Dns())),
     )
 
 
@@ -163,6 +165,8 @@ def hosts(draw: st.DrawFn) -> FakeHost:
         if bridges and draw(st.booleans()):
             name = f"tap{i}"
             host.links[name] = replace(host.links[name], master=draw(st.sampled_from(bridges)).index)
+    names = draw(st.sets(st.sampled_from([*NAMES, "gone"]), max_size=2))
+    host.served = Served(servers={n: Server(draw(st.sampled_from([(), ("?",)]))) for n in sorted(names)})
     host.default_links = frozenset(draw(st.sets(st.sampled_from((*UPLINKS, "vmbr1")), max_size=1)))
     host.register = draw(st.none() | registers())
     return host

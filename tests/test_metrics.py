@@ -7,6 +7,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.request import urlopen
@@ -50,7 +51,8 @@ def exercised() -> Metrics:
         {"tx vmbr1": Counter(1, 100), "rx vmbr1": Counter(2, 200)}, {"isolation": Counter(7, 700)}
     )
     states = {"vmbr1": State.IN_SYNC, "vmbr2": State.WAITING}
-    metrics.publish(Sample(states, traffic, retries=3, generation=42, log_dropped=5, connections=(3, 100)))
+    sample = Sample(states, traffic, retries=3, generation=42, log_dropped=5, connections=(3, 100))
+    metrics.publish(replace(sample, leases={"vmbr1": (7, 239)}))
     return metrics
 
 

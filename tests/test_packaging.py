@@ -19,6 +19,7 @@ from natnetd.state import RUNTIME_DIRECTORY, STATE_DIRECTORY
 HOME = Path(__file__).parents[1]
 PACKAGING = HOME / "packaging"
 UNIT = PACKAGING / "systemd" / "natnetd.service"
+SERVED_UNIT = PACKAGING / "systemd" / "natnetd-dnsmasq@.service"
 CONFFILE = PACKAGING / "etc" / "natnetd.yaml"
 MACROS = {".TH", ".SH", ".SS", ".PP", ".TP", ".IP", ".RS", ".RE", ".EX", ".EE"}
 
@@ -108,7 +109,31 @@ def test_the_boot_waits_for_a_bounded_time() -> None:
 
 def test_the_user_of_the_unit_is_made_by_the_package() -> None:
     made = (PACKAGING / "sysusers" / "natnetd.conf").read_text("utf-8")
-    assert re.findall(r"^u\s+(\S+)", made, re.MULTILINE) == told_by_unit("User")
+    users = [*told_by_unit("User"), *re.findall("^User=(.*)", SERVED_UNIT.read_text("utf-8"), re.MULTILINE)]
+    assert re.findall(r"^u\s+(\S+)", made, re.MULTILINE) == users
+
+
+def test_systemd_understands_the_unit_of_dnsmasq(root: Path) -> None:
+    program = root / "usr/sbin/dnsmasq"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n", "ascii")
+    program.chmod(0o755)
+    (root / "etc/systemd/system" / SERVED_UNIT.name).write_text(SERVED_UNIT.read_text("utf-8"), "utf-8")
+    instance = SERVED_UNIT.name.replace("@", "@vmbr1.0123456789ab")
+    done = analyze("verify", "--man=no", "--recursive-errors=no", f"--root={root}", instance)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_unit_of_dnsmasq_has_three_capabilities_and_no_program_to_run() -> None:
+    done = analyze("security", "--offline=yes", "--threshold=30", str(SERVED_UNIT))
+    assert done.returncode == 0, done.stdout
+    text = SERVED_UNIT.read_text("utf-8")
+    (bounds,) = re.findall("^CapabilityBoundingSet=(.*)", text, re.MULTILINE)
+    assert bounds.split() == ["CAP_NET_BIND_SERVICE", "CAP_NET_RAW", "CAP_NET_ADMIN"]
+    assert re.findall("^(?:No)?ExecPaths=(.*)", text, re.MULTILINE) == [
+        "/",
+        "/usr/sbin/dnsmasq /usr/lib /lib /lib64",
+    ]
 
 
 def debian(name: str) -> str:

@@ -21,6 +21,7 @@ VERBS = {
     "plan": "show what would change",
     "apply": "make one pass: change what differs",
     "status": "show networks, states, findings and drift",
+    "leases": "show who has which address, and whether it answers",
     "snapshot": "print what is seen of the host, as JSON",
     "teardown": "remove all that natnetd made",
     "schema": "print the JSON Schema of the file",

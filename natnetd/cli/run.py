@@ -10,6 +10,7 @@ from natnetd.daemon import Daemon, Surroundings
 from natnetd.linux import conntrack, open_host, registering
 from natnetd.linux.events import NftEvents, RouteEvents
 from natnetd.linux.files import FileWatch
+from natnetd.linux.leased import LeaseFiles
 from natnetd.linux.lock import Lock
 from natnetd.linux.ways import WayEvents
 from natnetd.publication import Outlets
@@ -31,7 +32,7 @@ def run(asked: argparse.Namespace) -> int:
     host = open_host()
     routes, way, bell = RouteEvents(), WayEvents(), Bell()
     nft = NftEvents(lambda: host.generation)
-    sources: list[Source] = [signals, nft, routes, way, bell]
+    sources: list[Source] = [signals, nft, routes, way, bell, host.service.deaths]
     sources += [lock.sign] if lock.sign else []
     try:
         files = FileWatch(Path(asked.config))
@@ -50,8 +51,9 @@ def run(asked: argparse.Namespace) -> int:
         follow=files.follow if files else lambda: None,
         way=way,
     )
+    leases = LeaseFiles(host.service.places.leases)
     dropped = (lambda: journal.dropped) if journal else (lambda: 0)
-    outlets = Outlets(runtime_directory(), bell.ring, dropped, conntrack.fill, nft_version())
+    outlets = Outlets(runtime_directory(), bell.ring, dropped, conntrack.fill, nft_version(), leases.of)
     Daemon(Path(asked.config), around, outlets, State(state_directory())).run()
     lock.release()
     return 0

@@ -1,7 +1,7 @@
 """From what a file says to `Config`."""
 
 from natnetd.errors import Complaint
-from natnetd.file import coherence
+from natnetd.file import coherence, served
 from natnetd.file.draft import Draft, Values
 from natnetd.file.grammar import Named
 from natnetd.file.keys import DEFAULTS, FILE, METRICS, NETWORKS, PROXMOX
@@ -30,7 +30,8 @@ def assemble(root: Node, complaints: list[Complaint], *, whole: bool = True) -> 
         read(top["proxmox"], PROXMOX, complaints, proxmox, "proxmox")
     if whole:
         complaints.extend(coherence.check(defaults, drafts))
-    networks = {draft.key.text: draft.network() for draft in drafts}
+    subnets = {draft.key.text: tuple(a.network for a in served.four(draft)) for draft in drafts}
+    networks = {draft.key.text: served.complete(draft, subnets) for draft in drafts}
     return Config(networks, metrics_of(metrics), proxmox_of(proxmox))
 
 

@@ -40,7 +40,15 @@ class Named:
     words: str
 
 
-Takes = Shape | Many | Section | Feature | Named
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A list of mappings with these keys; a single mapping may stand for a list of one."""
+
+    section: Section
+    words: str
+
+
+Takes = Shape | Many | Section | Feature | Named | Rows
 
 
 @dataclass(frozen=True, slots=True)

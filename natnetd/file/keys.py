@@ -2,6 +2,7 @@
 
 from natnetd.file.addresses import INTERFACE_ADDRESS, LISTEN, NETWORK, SOURCE
 from natnetd.file.grammar import Feature, Key, Many, Named, Section
+from natnetd.file.service_keys import DHCP, DNS
 from natnetd.file.shapes import (
     HOST_ACCESS,
     INTERFACE,
@@ -187,6 +188,25 @@ NETWORK_KEYS = (
         "`true`",
         (False, ["22/tcp", "8006/tcp", "5000-5009/udp"]),
         value=True,
+    ),
+    Key(
+        "dhcp",
+        Feature(DHCP),
+        "Guests get their addresses by DHCP (IPv4): with the gateway, the name server, the domain, the MTU "
+        "if the network pins one, and routes to the networks it may `reach`. A closed network hands out no "
+        "gateway. It takes an IPv4 address among `addresses`, and Debian's package dnsmasq-base. From "
+        "`defaults` it holds for networks that have an IPv4 address. See docs/dhcp.md.",
+        "`false`",
+        (True, {"lease_time": "12h"}),
+        value=False,
+    ),
+    Key(
+        "dns",
+        Feature(DNS),
+        "The gateway answers guests' DNS: the names of guests, of `records`, and what whoever is `upstream` "
+        "knows. Nobody else is answered.",
+        "`true` where `dhcp` is on, else `false`",
+        (False, {"domain": "lab.internal", "upstream": "192.0.2.53"}),
     ),
 )
 

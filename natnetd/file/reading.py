@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from natnetd.errors import Complaint
 from natnetd.file.draft import Found, Values
-from natnetd.file.grammar import Feature, Key, Many, Section, Takes
+from natnetd.file.grammar import Feature, Key, Many, Rows, Section, Takes
 from natnetd.file.nodes import Mapping, Node, Scalar, Sequence, Unusable, complaint, shown
 from natnetd.file.shapes import SWITCHES, Shape, Unfit
 
@@ -23,8 +23,12 @@ def read(node: Node, takes: Takes, complaints: list[Complaint], into: Values, pa
             found.extend(read_many(node, takes, complaints))
         case Feature(section):
             found.append(read_feature(node, section, complaints, into, path))
+        case Section():
+            read_section(node, takes, complaints, into, f"{path}.")
+        case Rows():
+            found.extend(read_rows(node, takes, complaints))
         case _:
-            raise AssertionError(takes)  # sections and names are read by whoever knows what they stand for
+            raise AssertionError(takes)  # names are read by whoever knows what they stand for
 
 
 def read_one(node: Node, shape: Shape, complaints: list[Complaint]) -> Found:
@@ -54,6 +58,18 @@ def read_many(node: Node, many: Many, complaints: list[Complaint]) -> Iterator[F
     for item in node.items:
         if not isinstance(item, Unusable):
             yield read_one(item, many.shape, complaints)
+
+
+def read_rows(node: Node, rows: Rows, complaints: list[Complaint]) -> Iterator[Found]:
+    """Read a list of mappings; the value of each is what its keys say."""
+    if not isinstance(node, Sequence | Mapping):
+        complaints.append(misplaced(node, rows.words))
+        return
+    for item in node.items if isinstance(node, Sequence) else [node]:
+        if isinstance(item, Mapping):
+            yield Found(read_section(item, rows.section, complaints), item)
+        elif not isinstance(item, Unusable):
+            complaints.append(misplaced(item, rows.section.words))
 
 
 def split(node: Scalar, shape: Shape) -> list[str]:

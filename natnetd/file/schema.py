@@ -5,8 +5,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from natnetd.file.grammar import Feature, Key, Many, Named, Section, Takes
+from natnetd.file.grammar import Feature, Key, Many, Named, Rows, Section, Takes
 from natnetd.file.keys import FILE, METRICS, NAT, NETWORK_SECTION, PROXMOX
+from natnetd.file.service_keys import DHCP, DNS, OPTIONS, RECORDS, RESERVATIONS
 from natnetd.file.shapes import Shape
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -16,6 +17,11 @@ CHAPTERS = (
     ("Top level", FILE),
     ("A network", NETWORK_SECTION),
     ("Under `nat`", NAT),
+    ("Under `dhcp`", DHCP),
+    ("Each of `dhcp.reservations`", RESERVATIONS.section),
+    ("Under `dhcp.options`", OPTIONS),
+    ("Under `dns`", DNS),
+    ("Each of `dns.records`", RECORDS.section),
     ("Under `metrics`", METRICS.section),
     ("Under `proxmox`", PROXMOX.section),
 )
@@ -42,6 +48,8 @@ def schema_of(takes: Takes) -> dict[str, Any]:
         case Named(names, section):
             name = {"propertyNames": dict(names.schema)}
             return {"type": "object", **name, "additionalProperties": schema_of(section)}
+        case Rows(section):
+            return {"anyOf": [schema_of(section), {"type": "array", "items": schema_of(section)}]}
         case Section(keys):
             required = [key.name for key in keys if key.required]
             return {
@@ -88,7 +96,7 @@ def in_words(takes: Takes) -> str:
             return f"{shape.words}; one or a list"
         case Feature(section):
             return section.words
-        case Shape(words) | Named(_, _, words) | Section(_, words):
+        case Shape(words) | Named(_, _, words) | Section(_, words) | Rows(_, words):
             return words
 
 

@@ -1,8 +1,8 @@
 """What natnetd keeps true, one small pure module for each kind; KINDS is the only list of features.
 
 The order is the order of building: the packet filter comes first and forwarding late, so that the host
-routes no packet before the rules that judge it are in place; statistics come late, and what only shows the
-networks to others comes last.
+routes no packet before the rules that judge it are in place; statistics come late, then who serves guests,
+and what only shows the networks to others comes last.
 """
 
 from natnetd.kinds import (
@@ -10,6 +10,7 @@ from natnetd.kinds import (
     address,
     bridge,
     counters,
+    dhcp,
     forwarding,
     inbound,
     isolation,
@@ -31,5 +32,6 @@ KINDS: tuple[Kind, ...] = (
     address,
     forwarding,
     counters,
+    dhcp,
     registration,
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from natnetd.lab import libc
 from natnetd.lab.netns import Namespace
+from natnetd.lab.strays import end_strays, keep_watch
 
 _QUIET = libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC
 
@@ -23,7 +24,7 @@ class Sandbox:
     def fresh_host(self) -> Iterator[Namespace]:
         """Give the calling (main) thread one more, empty host; after it the thread is back where it was.
 
-        Threads and processes started meanwhile are in it as well, and keep it alive if they stay.
+        Threads started meanwhile are in it as well, and keep it alive if they stay; processes are killed.
         """
         _require_main_thread()
         before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
@@ -32,6 +33,7 @@ class Sandbox:
             with _sysfs(), Namespace.current("host") as host:
                 yield host
         finally:
+            end_strays("net")
             libc.setns(before, libc.CLONE_NEWNET)
             os.close(before)
 
@@ -39,10 +41,11 @@ class Sandbox:
 def private() -> Sandbox:
     """Put the process into a mount and a network namespace of its own, with an empty /run and its own /sys.
 
-    Both end with the last process inside, so nothing needs to be cleaned up, whatever kills us. There is no
-    way back: call it once, early, in the main thread, whose namespaces every later thread and child inherits.
-    The rest of the file system is the machine's, but for what natnetd writes as root on a Proxmox VE host:
-    /etc/network and its record are empty, and /etc/pve is not mounted. Raises OSError (EPERM) without root.
+    Both end with the last process inside, and what went into the background is killed when we end, so nothing
+    needs to be cleaned up, whatever kills us. There is no way back: call it once, early, in the main thread,
+    whose namespaces every later thread and child inherits. The rest of the file system is the machine's, but
+    for what natnetd writes as root on a Proxmox VE host: /etc/network and its record are empty, and /etc/pve
+    is not mounted. Raises OSError (EPERM) without root.
     """
     _require_main_thread()
     libc.unshare(libc.CLONE_NEWNS)
@@ -51,6 +54,7 @@ def private() -> Sandbox:
     libc.mount("tmpfs", "/run", "tmpfs", libc.MS_NOSUID | libc.MS_NODEV)
     Path("/run/netns").mkdir()
     _hide_proxmox()
+    keep_watch()
     libc.unshare(libc.CLONE_NEWNET)
     # /sys/class/net is that of the namespace in which sysfs was mounted.
     libc.mount("sysfs", "/sys", "sysfs", _QUIET)

@@ -39,6 +39,7 @@ INIT_PID_NAMESPACE = 0xEFFFFFFC
 MANY = 200
 SYSCTL_ONLY = frozenset({Layer.SYSCTL})
 NFT_ONLY = frozenset({Layer.NFT})
+BRIDGE = frozenset({Layer.LINK, Layer.ADDRESS, Layer.SYSCTL, Layer.SERVICE})
 INTERFACES = Scope(None, frozenset({Layer.LINK, Layer.ADDRESS, Layer.SYSCTL}))
 
 
@@ -140,7 +141,7 @@ class RouteEvents:
         known = self.near.get(index, name)
         scope = INTERFACES
         if known == name and name in self.bridges:
-            scope = Scope(frozenset({name}), INTERFACES.layers, host=False)
+            scope = Scope(frozenset({name}), BRIDGE, host=False)
         if kind == RTM_NEWLINK:
             self.near[index] = name
             yield Notice(scope)

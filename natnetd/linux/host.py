@@ -17,6 +17,7 @@ from natnetd.linux.netlink import ROUTE, Asker
 from natnetd.linux.nft import NftDoor
 from natnetd.linux.register import RegisterDoor
 from natnetd.linux.rtnl import AddressDoor, LinkDoor
+from natnetd.linux.service import ServiceDoor
 from natnetd.report import Traffic
 from natnetd.rows import Address, Link, Table
 
@@ -35,6 +36,7 @@ class LinuxHost:
     doors: Mapping[Layer, Door]
     surroundings: Surroundings
     register: RegisterDoor
+    service: ServiceDoor
     machine: str = ""
 
     def look(self, scope: Scope, before: Before, hint: Hint = NO_HINT, /) -> Snapshot:
@@ -64,6 +66,9 @@ class LinuxHost:
             auto=auto,
             machine=self.machine,
             register=self.register.look(hint.register) if Layer.REGISTER in scope.layers else None,
+            served=self.service.look(scope.networks, links, addresses)
+            if Layer.SERVICE in scope.layers
+            else None,
             around=self.around(scope, links, hint),
             before=before,
         )
@@ -108,6 +113,7 @@ class LinuxHost:
         self.asker.close()
         self.nft.asker.close()
         self.route.close()
+        self.service.close()
 
 
 def former_ports(before: Before) -> Iterable[int]:
@@ -140,9 +146,11 @@ def open_host() -> LinuxHost:
         Layer.LINK: LinkDoor(route, asker),
         Layer.ADDRESS: AddressDoor(route, asker),
         Layer.SYSCTL: sysctl.SysctlDoor(),
+        Layer.SERVICE: (service := ServiceDoor()),
         Layer.REGISTER: (register := RegisterDoor()),
     }
-    return LinuxHost(nft, asker, route, doors, Surroundings(nft.asker, asker), register, machine_id())
+    around = Surroundings(nft.asker, asker)
+    return LinuxHost(nft, asker, route, doors, around, register, service, machine_id())
 
 
 def machine_id() -> str:

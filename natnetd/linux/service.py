@@ -1,0 +1,275 @@
+"""The door to the dnsmasq of each network: which run, with which texts; starts, stops and reloads them.
+
+A process tells by its command line which text it was started with: the file's name has the text's digest.
+Which lists it has read since is in NETWORK.read.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from socket import IPPROTO_TCP, IPPROTO_UDP
+
+from natnetd.dnsmasq import digest, text
+from natnetd.errors import HostError
+from natnetd.linux import ports
+from natnetd.linux.deaths import Deaths
+from natnetd.linux.diag import Diag, Owner
+from natnetd.linux.events import read_process
+from natnetd.linux.starting import Errors, Places, Starter, places, program, starter
+from natnetd.linux.texts import Texts
+from natnetd.plan import Change
+from natnetd.rows import Address, Link, Served, Server
+from natnetd.state import replace_file
+
+DNS_PORT, DHCP_PORT = 53, 67
+UNKNOWN = ("?",)
+"""Lines that nobody wants: what a process has read cannot be told."""
+
+
+@dataclass(slots=True)
+class ServiceDoor:
+    """Looks at instances, and changes them."""
+
+    places: Places = field(default_factory=places)
+    starter: Starter = field(init=False)
+    deaths: Deaths = field(default_factory=Deaths)
+    diag: Diag = field(default_factory=Diag)
+    texts: Texts = field(default_factory=Texts)
+    own: dict[int, frozenset[int]] = field(default_factory=dict)  # sockets by pid
+    there: bool = False
+
+    def __post_init__(self) -> None:
+        self.starter = starter(self.places.units)
+
+    # --- looking
+
+    def look(
+        self,
+        networks: frozenset[str] | None,
+        links: Mapping[str, Link],
+        addresses: Mapping[str, Iterable[Address]],
+        /,
+    ) -> Served:
+        """See the instances of some networks (None: of all), and what they hear of our bridges.
+
+        A narrow look does not ask for the DNS port: just after a change of addresses nobody may be there yet.
+        """
+        running = dict(self.running(self.names() if networks is None else networks))
+        self.starter.know({name: Path(conf).stem for name, (_, conf) in running.items()})
+        files = {name: conf for name, (_, conf) in running.items()}
+        for name, stem in self.starter.awaited().items():  # what was asked for counts as done
+            if networks is None or name in networks:
+                files.setdefault(name, f"{self.places.files}/{stem}.conf")
+        listening = {name: frozenset((name, *four(addresses.get(name, ())))) for name in files}
+        for name, (pid, _) in running.items():
+            if name in links:
+                asked = listening[name] if networks is None else frozenset({name})
+                listening[name] -= self.deaf(pid, links[name], asked)
+        return Served(
+            installed=self.installed(),
+            files=str(self.places.files),
+            pids=str(self.places.pids),
+            leases=str(self.places.leases),
+            servers={name: self.server(name, conf) for name, conf in files.items()},
+            listening=listening,
+        )
+
+    def deaf(self, pid: int, link: Link, asked: Iterable[str]) -> frozenset[str]:
+        """Of some addresses, and a bridge's name for DHCP, tell where a process holds no port.
+
+        A socket is bound to a bridge by its index: that of a bridge made anew is another. Only root sees
+        whose a socket is; others go by the user.
+        """
+        found = set()
+        for at in asked:
+            if at == link.name:
+                held = self.diag.holders("0.0.0.0", DHCP_PORT, (IPPROTO_UDP,), link.index)  # noqa: S104
+            else:
+                held = self.diag.holders(at, DNS_PORT, (IPPROTO_TCP, IPPROTO_UDP))
+            if held is not None and not all(owner and self.owns(pid, owner) for owner in held):
+                found.add(at)
+        return frozenset(found)
+
+    def owns(self, pid: int, owner: Owner) -> bool:
+        """Whether a socket is a process's; what that has is read again if it seems not to be."""
+        uid, inode = owner
+        if os.geteuid() != 0:
+            return uid == uid_of(pid)
+        if inode not in self.own.get(pid, ()):
+            self.own[pid] = ports.inodes(pid)
+        return inode in self.own[pid]
+
+    def installed(self) -> bool:
+        """Whether there is a dnsmasq; one that goes away is found out by starting it."""
+        self.there = self.there or program() is not None
+        return self.there
+
+    def names(self) -> Iterator[str]:
+        """Yield networks that an instance was started for."""
+        with suppress(OSError):
+            for entry in os.scandir(self.places.pids):
+                if entry.name.endswith(".pid"):
+                    yield entry.name.removesuffix(".pid")
+
+    def running(self, names: Iterable[str]) -> Iterator[tuple[str, tuple[int, str]]]:
+        """Yield those of some networks that run: pid, and the file of the configuration."""
+        for name in names:
+            pid = pid_of(self.places.pids / f"{name}.pid")
+            if self.deaths.follow(name, pid) is None or pid is None:
+                continue
+            conf = self.started_with(name, pid)
+            if conf:
+                yield name, (pid, conf)
+            else:  # the pid is somebody else's by now
+                self.deaths.follow(name, None)
+
+    def started_with(self, name: str, pid: int) -> str:
+        """Tell a process's configuration from its command line; empty if it is none of ours."""
+        before = f"--conf-file={self.places.files}/{name}."
+        words = read_process(pid, "cmdline").split("\0")
+        found = next((word for word in words if word.startswith(before) and word.endswith(".conf")), "")
+        return found.removeprefix("--conf-file=")
+
+    def server(self, name: str, conf: str) -> Server:
+        """See what an instance runs with, and what it has read."""
+        config = self.texts.of(conf)
+        hosts, names, read = (
+            self.texts.of(f"{self.places.files}/{name}.{end}") for end in ("hosts", "names", "read")
+        )
+        known = read.lines == (f"{hosts.digest} {names.digest}",)
+        return Server(
+            config.lines if config.digest == conf.rsplit(".", 2)[-2] else UNKNOWN,
+            hosts.lines if known else UNKNOWN,
+            names.lines if known else UNKNOWN,
+        )
+
+    # --- changing
+
+    def apply(self, changes: Sequence[Change[Server]], /) -> list[HostError | None]:
+        """Make changes, side by side: each takes some 10 ms."""
+        errors: Errors = {}
+        for change in changes:
+            if change.want:
+                try:
+                    self.write(change.key, change.want)
+                except OSError as error:
+                    errors[change.key] = (
+                        f"cannot write {error.filename or self.places.files}: {error.strerror}"
+                    )
+        todo = [c for c in changes if c.key not in errors]
+        anew = [c for c in todo if c.want is None or c.have is None or restarts(c.have, c.want)]
+        again = [c for c in todo if c not in anew]
+        errors |= self.starter.stop(self.fds(c.key for c in anew if c.have))
+        files = {c.key: self.conf(c.key, c.want) for c in anew if c.want}
+        errors |= {name: self.explained(name, told) for name, told in self.starter.start(files).items()}
+        errors |= self.starter.reload(self.fds(c.key for c in again))
+        for change in todo:
+            if change.key not in errors:
+                self.tidy(change.key, change.want)
+        self.texts.forget()
+        self.own.clear()
+        return [HostError(errors[c.key]) if c.key in errors else None for c in changes]
+
+    def fds(self, names: Iterable[str]) -> dict[str, int]:
+        """Find the processes of some networks."""
+        found = {n: self.deaths.follow(n, pid_of(self.places.pids / f"{n}.pid")) for n in names}
+        return {name: fd for name, fd in found.items() if fd is not None}
+
+    def conf(self, name: str, want: Server) -> Path:
+        """Where a configuration belongs."""
+        return self.places.files / f"{name}.{digest(want.config)}.conf"
+
+    def write(self, name: str, want: Server) -> None:
+        """Write the texts, each as a whole. Raises OSError."""
+        if not self.places.units:  # or else the unit makes it, for its own user
+            self.places.leases.mkdir(parents=True, exist_ok=True)
+        for path, rows in (
+            (self.places.files / f"{name}.hosts", want.hosts),
+            (self.places.files / f"{name}.names", want.names),
+            (self.conf(name, want), want.config),
+        ):
+            if not path.exists() or lines(path) != rows:
+                replace_file(path, text(rows).encode())
+
+    def tidy(self, name: str, want: Server | None) -> None:
+        """Note what was read by now, and remove what nobody reads any more."""
+        kept = set()
+        if want:
+            kept = {f"{name}.{end}" for end in ("hosts", "names", "read", "pid")} | {
+                self.conf(name, want).name
+            }
+            with suppress(OSError):
+                replace_file(
+                    self.places.files / f"{name}.read", text([stamp(want.hosts, want.names)]).encode()
+                )
+        for directory in {self.places.files, self.places.pids}:
+            for path in directory.glob(f"{name}.*") if directory.is_dir() else ():
+                if path.name not in kept and belongs(path.name, name):
+                    with suppress(OSError):
+                        path.unlink()
+        self.deaths.follow(name, pid_of(self.places.pids / f"{name}.pid") if want else None)
+
+    def explained(self, name: str, told: str) -> str:
+        """Say who holds the port, where that is why it does not start."""
+        if "in use" not in told:
+            return told
+        address = next((word.strip(":") for word in told.split() if word.count(".") == 3), "")
+        port = DHCP_PORT if "DHCP" in told else DNS_PORT
+        for holder in ports.holders(port):
+            if holder.address in (address, "0.0.0.0"):  # noqa: S104  # what is told, nothing binds it
+                who = ports.owner(holder.inode) or f"somebody (user {holder.uid})"
+                return (
+                    f"port {port} of {address or name} is held by {who}: stop it, or have it listen elsewhere"
+                )
+        return told
+
+    def close(self) -> None:
+        """Give descriptors back; the processes stay."""
+        self.deaths.close()
+        self.diag.close()
+
+
+def four(addresses: Iterable[Address]) -> Iterator[str]:
+    """Yield IPv4 addresses without their prefix lengths."""
+    for row in addresses:
+        if ":" not in row.interface:
+            yield row.interface.partition("/")[0]
+
+
+def restarts(have: Server, want: Server) -> bool:
+    """Whether a change takes a restart."""
+    return have.config != want.config or have.deaf != want.deaf
+
+
+def belongs(file: str, name: str) -> bool:
+    """Whether a file is one of a network's, and not of another whose name begins alike."""
+    rest = file.removeprefix(f"{name}.")
+    return rest in ("hosts", "names", "read", "pid") or (rest.endswith(".conf") and rest.count(".") == 1)
+
+
+def stamp(hosts: Iterable[str], names: Iterable[str]) -> str:
+    """What tells that these lists were read: a process that is younger than this has read them too."""
+    return f"{digest(hosts)} {digest(names)}"
+
+
+def lines(path: Path) -> tuple[str, ...]:
+    """Read a file's lines; none if there is no such file."""
+    with suppress(OSError):
+        return tuple(path.read_text("utf-8", "replace").splitlines())
+    return ()
+
+
+def pid_of(path: Path) -> int | None:
+    """Read a pid file."""
+    with suppress(OSError, ValueError):
+        return int(path.read_text("ascii")) or None
+    return None
+
+
+def uid_of(pid: int) -> int:
+    """Read whose a process is; its files may be root's, whoever it is."""
+    status = read_process(pid, "status")
+    words = next((line.split() for line in status.splitlines() if line.startswith("Uid:")), [])
+    return int(words[2]) if len(words) > 2 else -1

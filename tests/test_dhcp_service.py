@@ -1,0 +1,158 @@
+"""dnsmasq under the service: who kills it, takes its port or its bridge is undone; natnetd comes and goes."""
+
+import json
+import os
+import signal
+import socket
+from pathlib import Path
+
+from leasing import Client, resolve
+from running import natnetd, reloaded, start
+
+from natnetd.lab.service import Service
+from natnetd.lab.wait import wait_until
+from natnetd.lab.world import World
+
+FILE = """\
+metrics: false
+networks:
+  vmbr1:
+    addresses: 10.0.0.1/24
+    nat: {uplink: vmbr0}
+    dhcp: true
+  vmbr2:
+    addresses: 10.2.0.1/24
+    nat: {uplink: vmbr0}
+"""
+RESERVED = FILE.replace(
+    "dhcp: true", "dhcp: {reservations: {mac: 52:54:00:00:00:01, address: 10.0.0.9, name: web}}"
+)
+
+
+def started(world: World, directory: Path, text: str = FILE, **env: str) -> Service:
+    return start(world.host, directory, text, env={"NATNETD_DNSMASQ_OPTIONS": "--no-ping", **env})
+
+
+def pid(directory: Path) -> int:
+    return int((directory / "run/dnsmasq/vmbr1.pid").read_text())
+
+
+def states(directory: Path) -> dict[str, str]:
+    told = json.loads((directory / "run/status.json").read_text("utf-8"))
+    return {network["name"]: network["state"] for network in told["networks"]}
+
+
+def why(directory: Path) -> str:
+    told = json.loads((directory / "run/status.json").read_text("utf-8"))
+    return " ".join(text for network in told["networks"] for text in network["why"])
+
+
+def test_a_kill_is_drift_and_repaired(world: World, directory: Path) -> None:
+    with started(world, directory) as service:
+        client = Client(world.guest("one", "vmbr1", []), directory, "udhcpc")
+        first, before = client.bound(), pid(directory)
+        os.kill(before, signal.SIGKILL)
+        assert "repaired in" in service.wait_line("drift: + dhcp vmbr1")
+        assert pid(directory) != before
+        assert client.renew() == first
+
+
+def test_neither_a_restart_nor_a_kill_of_natnetd_touches_it(world: World, directory: Path) -> None:
+    with started(world, directory) as service:
+        before = pid(directory)
+        service.stop()
+    with started(world, directory) as service:
+        assert pid(directory) == before
+        service.stop(signal.SIGKILL)
+    with started(world, directory) as service:
+        assert pid(directory) == before
+        os.kill(before, signal.SIGKILL)
+        service.wait_line("drift: + dhcp vmbr1")
+
+
+def test_a_reservation_is_read_without_a_restart(world: World, directory: Path) -> None:
+    with started(world, directory) as service:
+        before = pid(directory)
+        guest = world.guest("one", "vmbr1", "10.0.0.200/24")
+        (directory / "natnetd.yaml").write_text(RESERVED, "utf-8")
+        assert any("~ dhcp vmbr1" in line for line in reloaded(service))
+        wait_until(
+            lambda: resolve(guest.ns, "10.0.0.1", "web.vmbr1.internal") == ["10.0.0.9"], what="the name"
+        )
+        assert pid(directory) == before
+        hosts = directory / "run/dnsmasq/vmbr1.hosts"
+        hosts.write_text("", "ascii")
+        (directory / "natnetd.yaml").write_text(RESERVED + "\n", "utf-8")
+        reloaded(service)
+        assert "52:54:00:00:00:01" in hosts.read_text()
+
+
+def test_a_bridge_made_anew_is_served(world: World, directory: Path) -> None:
+    with started(world, directory) as service:
+        guest = world.guest("one", "vmbr1", [])
+        client = Client(guest, directory, "udhcpc")
+        first = client.bound()
+        world.host.ip("link del vmbr1")
+        service.wait_line("drift: ~ dhcp vmbr1 deaf vmbr1 → none")
+        guest.ns.ip(f"addr add {first.address}/24 dev eth0")
+        assert client.renew() == first
+
+
+def test_somebody_at_the_port_is_named_and_waited_out(world: World, directory: Path) -> None:
+    world.host.ip("link add vmbr1 type bridge", "link set vmbr1 up", "addr add 10.0.0.1/24 dev vmbr1")
+    with world.host.socket(socket.AF_INET, socket.SOCK_STREAM) as door:
+        door.bind(("10.0.0.1", 53))
+        door.listen()
+        with started(world, directory) as service:
+            comm = Path("/proc/self/comm").read_text().strip()
+            who = f"port 53 of 10.0.0.1 is held by {comm}[{os.getpid()}]"
+            service.wait_line("+ dhcp vmbr1; failed", who)
+            wait_until(lambda: who in why(directory), what="the reason in the status")
+            assert states(directory) == {"vmbr1": "failed", "vmbr2": "in_sync"}
+            door.close()
+            wait_until(lambda: states(directory)["vmbr1"] == "in_sync", 60, what="peace")
+            guest = world.guest("one", "vmbr1", "10.0.0.200/24")
+            assert resolve(guest.ns, "10.0.0.1", "nobody.vmbr1.internal") == 3
+
+
+def test_without_dnsmasq_others_are_kept_true(world: World, directory: Path) -> None:
+    with started(world, directory, NATNETD_DNSMASQ_PATH="/nonexistent") as service:
+        told = [line for line in service.lines() if "dnsmasq" in line]
+        assert told == ["natnetd: ? waiting vmbr1: dnsmasq is not installed: apt install dnsmasq-base"]
+        assert states(directory) == {"vmbr1": "waiting", "vmbr2": "in_sync"}
+        world.host.ip("link del vmbr1")
+        service.wait_line("+ bridge vmbr1", "repaired")
+        assert not (directory / "run/dnsmasq").exists()
+
+
+def test_teardown_stops_it_and_keeps_the_leases(world: World, directory: Path) -> None:
+    with started(world, directory) as service:
+        service.stop()
+    process = pid(directory)
+    state = {"STATE_DIRECTORY": str(directory / "state")}
+    assert "- dhcp vmbr1" in natnetd(directory, "teardown", **state)
+    assert process not in running()
+    assert list((directory / "run/dnsmasq").iterdir()) == []
+    assert (directory / "state/dnsmasq/vmbr1.leases").exists()
+
+
+def running() -> set[int]:
+    """Processes that are more than a record of their end."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if path.read_bytes():
+                found.add(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_somebody_at_the_port_of_dhcp_is_named_too(world: World, directory: Path) -> None:
+    with world.host.socket(socket.AF_INET, socket.SOCK_DGRAM) as door:
+        door.bind(("0.0.0.0", 67))
+        with started(world, directory) as service:
+            comm = Path("/proc/self/comm").read_text().strip()
+            service.wait_line("+ dhcp vmbr1; failed", f"port 67 of vmbr1 is held by {comm}[{os.getpid()}]")
+            door.close()
+            wait_until(lambda: states(directory)["vmbr1"] == "in_sync", 60, what="peace")
