@@ -132,6 +132,7 @@ class Network:
     mtu_auto: bool = False  # the uplink's; see natnetd.ways
     dhcp: Dhcp | None = None
     dns: Dns | None = None
+    count_guests: bool = False
 
     @property
     def closed(self) -> bool:
@@ -155,6 +156,7 @@ class Metrics:
 
     host: str = "127.0.0.1"
     port: int = 9787
+    guests: int = 0  # so many of them have series of their own
 
 
 @dataclass(frozen=True, slots=True)

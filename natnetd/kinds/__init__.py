@@ -12,6 +12,7 @@ from natnetd.kinds import (
     counters,
     dhcp,
     forwarding,
+    guests,
     inbound,
     isolation,
     nat,
@@ -32,6 +33,7 @@ KINDS: tuple[Kind, ...] = (
     address,
     forwarding,
     counters,
+    guests,
     dhcp,
     registration,
 )
