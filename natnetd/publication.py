@@ -10,9 +10,10 @@ from pathlib import Path
 from natnetd import status, systemd, words
 from natnetd.dnsmasq import range_of
 from natnetd.errors import HostError
+from natnetd.guests import Counted
 from natnetd.host import Finding, Scope
 from natnetd.leases import Lease, counts
-from natnetd.metrics import Metrics, Sample
+from natnetd.metrics import GuestSample, Metrics, Sample
 from natnetd.model import Config
 from natnetd.model import Metrics as Listen
 from natnetd.report import Reason, Report, Traffic, states
@@ -53,11 +54,17 @@ class Publication:
         self.findings: tuple[Finding, ...] = ()
         self.drifts: tuple[status.Drift, ...] = ()
         self.line = ""
+        self.counted = Counted()
 
     @property
     def config(self) -> Config:
         """The configuration in force, or an empty one."""
         return self.wanted.config or Config()
+
+    @property
+    def most_guests(self) -> int:
+        """How many guests have series of their own."""
+        return self.config.metrics.guests if self.config.metrics else 0
 
     # --- a pass
 
@@ -124,6 +131,7 @@ class Publication:
                 dropped,
                 connections,
                 self.leases(time.time()),
+                GuestSample.of(self.config, self.counted, self.most_guests) if self.most_guests else None,
             )
         )
 
