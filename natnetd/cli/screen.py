@@ -36,7 +36,6 @@ class Screen:
         for number, answer in (
             (signal.SIGWINCH, self.heard),
             (signal.SIGTSTP, self.stopped),
-            (signal.SIGCONT, self.again),
             (signal.SIGTERM, self.ended),
             (signal.SIGHUP, self.ended),
         ):
@@ -66,15 +65,12 @@ class Screen:
         """Wake whoever waits: the size is another one."""
         os.write(self.ring, b"!")
 
-    def stopped(self, number: int, _frame: FrameType | None) -> None:
-        """Stop as everybody does, but not with the terminal in our hands."""
+    def stopped(self, number: int, frame: FrameType | None) -> None:
+        """Stop as everybody does, but not with the terminal in our hands; go on where we were."""
         self.give_back()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
-
-    def again(self, number: int, frame: FrameType | None) -> None:
-        """We were stopped, and the shell had the terminal meanwhile."""
-        signal.signal(signal.SIGTSTP, self.stopped)
+        signal.signal(number, self.stopped)
         self.take()
         self.heard(number, frame)
 
@@ -86,7 +82,7 @@ class Screen:
         """Show as many lines as fit, over what was there; nothing flickers."""
         columns, rows = shutil.get_terminal_size()
         fit = [f"{cut(line, columns)}{REST_OF_LINE}" for line in lines[:rows]]
-        sys.stdout.write(HOME + "\r\n".join(fit) + REST)
+        sys.stdout.write(HOME + "\n".join(fit) + REST)
         sys.stdout.flush()
 
     def wait(self, seconds: float) -> str:
