@@ -34,6 +34,7 @@ SETS1 = (
     "walled",
     "tx",
     "rx",
+    "metered",
 )
 SERVICES = st.builds(
     lambda protocol, ends: Service(protocol, *sorted(ends)),
@@ -83,6 +84,7 @@ def networks(draw: st.DrawFn, name: str) -> Network:
         host_access=draw(st.none() | st.lists(SERVICES, max_size=3).map(tuple)),
         dhcp=draw(st.none() | st.sampled_from([Dhcp(), Dhcp(static_only=True)])),
         dns=draw(st.none() | st.just(Dns())),
+        count_guests=draw(st.booleans()),
     )
 
 
