@@ -83,7 +83,7 @@ def test_status_shows_what_guests_moved(guests: list[Guest], directory: Path) ->
     }
     assert "guests" not in json.loads(natnetd(directory, "status", "--json", code=2))
     one = natnetd(directory, "status", "vmbr2", "--guests")
-    assert "no guests are counted" in one
+    assert "no guest has been counted yet" in one
     assert "count_guests: true" in one
 
 

@@ -84,7 +84,7 @@ class Reader:
 def totals(rows: Sequence[Guest]) -> str:
     """Write what guests moved in all."""
     listed = [(g.network, g.address, g.name, *figures(g.total, "")) for g in rows]
-    return table([TOTALS, *listed], range(3, 8)) if listed else "no guests are counted"
+    return table([TOTALS, *listed], range(3, 8)) if listed else "no guest has been counted yet"
 
 
 def speeds(rows: Sequence[Guest]) -> list[tuple[str, ...]]:

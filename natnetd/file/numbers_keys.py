@@ -9,7 +9,7 @@ COUNT_GUESTS = Key(
     "count_guests",
     SWITCH,
     "Whether each guest's packets, bytes and connections are counted, by its address, for `natnetd top`, "
-    "`natnetd status --guests` and `metrics: {guests: 10}`. A packet of such a network costs some 5 % more. "
+    "`natnetd status --guests` and `metrics: {guests: 10}`. A packet of such a network costs some 7 % more. "
     "Networks are counted as a whole in any case. See docs/guests.md.",
     "`false`",
     (True,),
