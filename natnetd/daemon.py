@@ -11,7 +11,6 @@ from typing import Protocol
 from natnetd import systemd
 from natnetd.errors import HostError
 from natnetd.flows import Suspects, gap, suspects
-from natnetd.guests import Counted
 from natnetd.host import ALL, Before, Host, Layer, Scope
 from natnetd.host import State as NetworkState
 from natnetd.model import Config
@@ -49,9 +48,6 @@ class Watched(Host, Protocol):
 
     def sample(self) -> Traffic:
         """Read the counters. Raises HostError."""
-
-    def guests(self) -> Counted:
-        """Read what each guest moved. Raises HostError."""
 
     def purge(self, suspects: Suspects, *, translated: bool = False) -> Walk:
         """Begin to forget flows that are against the rules, untranslated ones or all. Raises HostError."""
@@ -288,11 +284,9 @@ class Daemon:
             self.walk = None
 
     def sample(self) -> None:
-        """Read the counters and add them up; those of guests only if they are shown."""
+        """Read the counters and add them up."""
         try:
             self.public.count(self.around.host.sample())
-            if self.public.most_guests:
-                self.public.counted = self.around.host.guests()
         except HostError as error:
             log.warning("cannot read the counters: %s", error)
 

@@ -103,9 +103,15 @@ def guests(config: Config, counted: Counted, names: Mapping[str, str]) -> list[G
     return [Guest(n, address, names.get(address, ""), moved) for n, address, moved in found if n is not None]
 
 
-def busiest(rows: Iterable[Guest], most: int) -> list[Guest]:
+def busiest(config: Config, counted: Counted, most: int) -> list[Guest]:
     """Those that moved most bytes, the first first; ties by address, so that they stay as they are."""
-    return sorted(rows, key=lambda g: (-g.total.bytes, g.address))[:most]
+    owners, found = Owners(n for n in config.networks.values() if n.count_guests), list[Guest]()
+    for address, moved in sorted(counted.guests.items(), key=lambda row: (-row[1].bytes, row[0])):
+        if len(found) == most:
+            break
+        if network := owners.of(address):
+            found.append(Guest(network, address, "", moved))
+    return found
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from natnetd import __version__
-from natnetd.guests import LIMIT, Counted, Guest, busiest, guests
+from natnetd.guests import LIMIT, Counted, Guest, busiest
 from natnetd.host import State
 from natnetd.model import Config
 from natnetd.report import Reason, Report, Traffic
@@ -45,7 +45,7 @@ class GuestSample:
     @classmethod
     def of(cls, config: Config, counted: Counted, most: int) -> "GuestSample":
         """Choose them."""
-        return cls(tuple(busiest(guests(config, counted, {}), most)), counted.fullest)
+        return cls(tuple(busiest(config, counted, most)), counted.fullest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +59,19 @@ class Sample:
     log_dropped: int = 0
     connections: tuple[int, int] = (0, 0)  # how many there are, and how many may be
     leases: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # in force, and addresses, by network
-    guests: GuestSample | None = None  # None: nobody asked
 
 
 class Metrics:
     """All of natnetd's metrics; `record` is the loop's, `render` a scrape's."""
 
-    def __init__(self, ring: Callable[[], None] = lambda: None, nftables: str = "") -> None:
+    def __init__(
+        self,
+        ring: Callable[[], None] = lambda: None,
+        nftables: str = "",
+        guests: Callable[[], GuestSample | None] = lambda: None,
+    ) -> None:
         self.ring = ring
+        self.guests = guests
         self.sample = Sample()
         self.fresh = threading.Condition()
         self.samples = 0
@@ -227,7 +232,8 @@ class Metrics:
         ):
             yield GaugeMetricFamily(name, f"Connections (conntrack entries) {about}", value=value)
         yield from of_leases(sample)
-        yield from of_guests(sample.guests) if sample.guests else ()
+        if (guests := self.guests()) is not None:
+            yield from of_guests(guests)
         yield CounterMetricFamily(
             "natnetd_log_records_dropped", "Log records the journal did not take.", value=sample.log_dropped
         )

@@ -69,8 +69,12 @@ def test_the_order_is_the_one_asked_for(sort: str, order: list[str]) -> None:
     assert sort in SORTS
 
 
-def test_the_busiest_are_those_that_moved_most() -> None:
-    assert [g.address for g in busiest(FEW, 3)] == ["10.0.0.10", "", "10.0.0.9"]
+def test_the_busiest_are_those_that_moved_most_of_networks_that_count() -> None:
+    moved = {"10.0.0.9": 80, "10.0.0.8": 80, "10.1.0.2": 90, "10.3.0.2": 99, "192.0.2.1": 99, "10.0.0.7": 70}
+    seen = Counted({address: Moved(number) for address, number in moved.items()})
+    found = [(g.network, g.address) for g in busiest(CONFIG, seen, 3)]
+    assert found == [("vmbr2", "10.1.0.2"), ("vmbr1", "10.0.0.8"), ("vmbr1", "10.0.0.9")]
+    assert busiest(CONFIG, Counted(), 3) == []
 
 
 def test_speeds_are_growth_by_the_second() -> None:

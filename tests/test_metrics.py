@@ -53,8 +53,8 @@ def exercised() -> Metrics:
     )
     states = {"vmbr1": State.IN_SYNC, "vmbr2": State.WAITING}
     sample = Sample(states, traffic, retries=3, generation=42, log_dropped=5, connections=(3, 100))
-    guests = GuestSample((Guest("vmbr1", "10.0.0.2", "web", Moved(1, 2, 3, 4, 5)),), 9)
-    metrics.publish(replace(sample, leases={"vmbr1": (7, 239)}, guests=guests))
+    metrics.guests = lambda: GuestSample((Guest("vmbr1", "10.0.0.2", "web", Moved(1, 2, 3, 4, 5)),), 9)
+    metrics.publish(replace(sample, leases={"vmbr1": (7, 239)}))
     return metrics
 
 

@@ -1,11 +1,13 @@
 """Our table is listed again only if it is built otherwise: a listing reads every element of every set."""
 
 from collections.abc import Iterator
+from socket import AF_INET, SOCK_DGRAM
 
 import pytest
 
 from natnetd.host import Layer
 from natnetd.lab.netns import Namespace
+from natnetd.linux.drops import drops
 from natnetd.linux.nft import NftDoor
 from natnetd.linux.structure import structure
 from natnetd.page import PAGE
@@ -81,6 +83,15 @@ def test_whatever_is_built_otherwise_is_seen(door: NftDoor, host: Namespace, com
     seen = door.look()
     assert seen is not None
     assert (seen.blocks, seen.flags) != (PAGE, "")
+
+
+def test_what_rules_have_counted_tells_nothing_of_how_it_is_built(door: NftDoor, host: Namespace) -> None:
+    host.check(["nft", 'add element inet natnetd walled { "lo" }'])
+    before = structure(door.asker)
+    with host.socket(AF_INET, SOCK_DGRAM) as anybody:
+        anybody.sendto(b"?", ("127.0.0.1", 9))
+    assert drops(door.asker)["host"].packets == 1
+    assert structure(door.asker) == before
 
 
 def test_no_table_has_no_structure(door: NftDoor, host: Namespace) -> None:

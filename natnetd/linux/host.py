@@ -9,12 +9,10 @@ from pyroute2 import IPRoute
 from natnetd.around import Around
 from natnetd.errors import HostError
 from natnetd.flows import Suspects
-from natnetd.guests import Counted
 from natnetd.host import NO_HINT, Before, Door, Hint, Layer, Scope, Snapshot
 from natnetd.linux import dumps, sysctl, ways
 from natnetd.linux.around import Surroundings
 from natnetd.linux.conntrack import Purge
-from natnetd.linux.guests import counted
 from natnetd.linux.netlink import ROUTE, Asker
 from natnetd.linux.nft import NftDoor
 from natnetd.linux.register import RegisterDoor
@@ -104,10 +102,6 @@ class LinuxHost:
     def sample(self) -> Traffic:
         """Read the counters of the packet path. Raises HostError."""
         return self.nft.sample()
-
-    def guests(self) -> Counted:
-        """Read what each guest moved, of networks that count them. Raises HostError."""
-        return counted(self.nft.asker)
 
     @property
     def generation(self) -> int:
