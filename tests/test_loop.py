@@ -21,6 +21,7 @@ from natnetd.report import Reason, Traffic
 from natnetd.rows import Counter, Link
 from natnetd.state import State
 from natnetd.wake import Wake, Wakeup
+from natnetd.words import MANY
 
 MOMENT = 1e-6  # seconds by which a sleep is too long, as real ones are
 STOP = Wakeup(stop=True)
