@@ -119,8 +119,7 @@ ABOUT = {
     "busy": "Eight processes make and delete foreign links as fast as the kernel lets them.",
     "fight": "Somebody deletes the table, or sets an MTU back, a hundred times a second.",
     "packets": "64-byte UDP datagrams from a guest through the host to somebody outside; all the work of all "
-    "three is in the sender's CPU time. With `guests counted` the network has `count_guests`: the ratio is what that "
-    "costs.",
+    "three is in the sender's CPU time. `guests counted`: the same with `count_guests`.",
     "lost": "What a guest notices, and what gets out untranslated.",
     "growth": "The exponent is the slope of the figures on logarithmic axes: 1 is linear.",
 }
