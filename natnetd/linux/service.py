@@ -5,6 +5,7 @@ Which lists it has read since is in NETWORK.read.
 """
 
 import os
+import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,10 +15,11 @@ from socket import IPPROTO_TCP, IPPROTO_UDP
 from natnetd.dnsmasq import digest, text
 from natnetd.errors import HostError
 from natnetd.linux import ports
+from natnetd.linux.asking import Errors
 from natnetd.linux.deaths import Deaths
 from natnetd.linux.diag import Diag, Owner
 from natnetd.linux.events import read_process
-from natnetd.linux.starting import Errors, Places, Starter, places, program, starter
+from natnetd.linux.starting import Places, Starter, places, program, starter
 from natnetd.linux.texts import Texts
 from natnetd.plan import Change
 from natnetd.rows import Address, Link, Served, Server
@@ -59,12 +61,15 @@ class ServiceDoor:
         running = dict(self.running(self.names() if networks is None else networks))
         self.starter.know({name: Path(conf).stem for name, (_, conf) in running.items()})
         files = {name: conf for name, (_, conf) in running.items()}
-        for name, stem in self.starter.awaited().items():  # what was asked for counts as done
-            if networks is None or name in networks:
-                files.setdefault(name, f"{self.places.files}/{stem}.conf")
+        asked_for = self.starter.asked()  # counts as done
+        for name, stem in asked_for.items():
+            if stem is None:
+                files.pop(name, None)
+            elif networks is None or name in networks:
+                files[name] = f"{self.places.files}/{stem}.conf"
         listening = {name: frozenset((name, *four(addresses.get(name, ())))) for name in files}
         for name, (pid, _) in running.items():
-            if name in links:
+            if name in links and name not in asked_for:
                 asked = listening[name] if networks is None else frozenset({name})
                 listening[name] -= self.deaf(pid, links[name], asked)
         return Served(
@@ -84,13 +89,26 @@ class ServiceDoor:
         """
         found = set()
         for at in asked:
-            if at == link.name:
-                held = self.diag.holders("0.0.0.0", DHCP_PORT, (IPPROTO_UDP,), link.index)  # noqa: S104
-            else:
-                held = self.diag.holders(at, DNS_PORT, (IPPROTO_TCP, IPPROTO_UDP))
-            if held is not None and not all(owner and self.owns(pid, owner) for owner in held):
+            hears = self.hears_dhcp(pid, link.index) if at == link.name else self.hears_dns(pid, at)
+            if not hears:
                 found.add(at)
         return frozenset(found)
+
+    def hears_dns(self, pid: int, address: str) -> bool:
+        """Whether a process holds the port at an address; also if that cannot be told."""
+        held = self.diag.holders(address, DNS_PORT, (IPPROTO_TCP, IPPROTO_UDP))
+        return held is None or all(owner and self.owns(pid, owner) for owner in held)
+
+    def hears_dhcp(self, pid: int, link: int) -> bool:
+        """Whether a process has bound the port to a bridge; also if that cannot be told.
+
+        One that started before its bridge was there has bound it to none: it would hear all networks, and
+        hide from the kernel's lookup who bound it to theirs.
+        """
+        try:
+            return any(self.owns(pid, owner) for owner in self.diag.bound(DHCP_PORT, link))
+        except (HostError, OSError):
+            return True
 
     def owns(self, pid: int, owner: Owner) -> bool:
         """Whether a socket is a process's; what that has is read again if it seems not to be."""
@@ -158,10 +176,11 @@ class ServiceDoor:
                     errors[change.key] = (
                         f"cannot write {error.filename or self.places.files}: {error.strerror}"
                     )
+        errors |= {c.key: f"there is no {c.key}" for c in changes if c.want and not there(c.key)}
         todo = [c for c in changes if c.key not in errors]
         anew = [c for c in todo if c.want is None or c.have is None or restarts(c.have, c.want)]
         again = [c for c in todo if c not in anew]
-        errors |= self.starter.stop(self.fds(c.key for c in anew if c.have))
+        errors |= self.starter.stop(self.fds(c.key for c in anew))
         files = {c.key: self.conf(c.key, c.want) for c in anew if c.want}
         errors |= {name: self.explained(name, told) for name, told in self.starter.start(files).items()}
         errors |= self.starter.reload(self.fds(c.key for c in again))
@@ -173,9 +192,21 @@ class ServiceDoor:
         return [HostError(errors[c.key]) if c.key in errors else None for c in changes]
 
     def fds(self, names: Iterable[str]) -> dict[str, int]:
-        """Find the processes of some networks."""
+        """Find the processes of some networks; also those whose pid file somebody removed."""
         found = {n: self.deaths.follow(n, pid_of(self.places.pids / f"{n}.pid")) for n in names}
+        lost = dict(self.lost()) if None in found.values() else {}
+        self.starter.know({n: Path(lost[n][1]).stem for n in found.keys() & lost.keys()})
+        found |= {n: self.deaths.follow(n, lost[n][0]) for n, fd in found.items() if fd is None and n in lost}
         return {name: fd for name, fd in found.items() if fd is not None}
+
+    def lost(self) -> Iterator[tuple[str, tuple[int, str]]]:
+        """Find all instances by their command lines (15 us for each process of the host)."""
+        before = f"--conf-file={self.places.files}/"
+        for entry in os.scandir("/proc"):
+            if entry.name.isdigit():
+                words = read_process(int(entry.name), "cmdline").split("\0")
+                for conf in (word.removeprefix("--conf-file=") for word in words if word.startswith(before)):
+                    yield Path(conf).name.rsplit(".", 2)[0], (int(entry.name), conf)
 
     def conf(self, name: str, want: Server) -> Path:
         """Where a configuration belongs."""
@@ -219,7 +250,9 @@ class ServiceDoor:
         port = DHCP_PORT if "DHCP" in told else DNS_PORT
         for holder in ports.holders(port):
             if holder.address in (address, "0.0.0.0"):  # noqa: S104  # what is told, nothing binds it
-                who = ports.owner(holder.inode) or f"somebody (user {holder.uid})"
+                kind = IPPROTO_TCP if holder.protocol == "tcp" else IPPROTO_UDP
+                group = self.diag.cgroup(holder.address, port, kind)
+                who = ports.owner(holder.inode) or ports.unit_of(group) or f"somebody (user {holder.uid})"
                 return (
                     f"port {port} of {address or name} is held by {who}: stop it, or have it listen elsewhere"
                 )
@@ -229,6 +262,13 @@ class ServiceDoor:
         """Give descriptors back; the processes stay."""
         self.deaths.close()
         self.diag.close()
+
+
+def there(bridge: str) -> bool:
+    """Whether an interface is there."""
+    with suppress(OSError):
+        return bool(socket.if_nametoindex(bridge))
+    return False
 
 
 def four(addresses: Iterable[Address]) -> Iterator[str]:
