@@ -9,7 +9,7 @@ import errno
 from natnetd.linux.drops import EXPRESSIONS, GETRULE
 from natnetd.linux.nested import each, inside
 from natnetd.linux.netlink import Asker, attribute
-from natnetd.linux.nfnl import GETTABLE, NFT, TABLE_NAME, head, refused
+from natnetd.linux.nfnl import GETTABLE, INET, NFT, TABLE_NAME, head, refused
 
 GETCHAIN, GETSET, GETOBJECT, GETFLOWTABLE = NFT | 4, NFT | 10, NFT | 19, NFT | 23
 TABLE = (2, 3, 4)  # flags, use, handle
@@ -28,12 +28,12 @@ PARTS = (
 Structure = tuple[tuple[bytes | None, ...], ...]
 
 
-def structure(asker: Asker) -> Structure | None:
+def structure(asker: Asker, family: int = INET) -> Structure | None:
     """Read what tells our table from any other, or from itself built otherwise; None if it is not there.
 
     Raises HostError.
     """
-    body = head() + attribute(1, TABLE_NAME)
+    body = head(family) + attribute(1, TABLE_NAME)
     try:
         rows = [told(inside(payload[4:]), TABLE) for payload in asker.ask(GETTABLE, body)]
     except OSError as error:
