@@ -60,7 +60,7 @@ class Watched(Host, Protocol):
 class Following(Protocol):
     """The source of news about the way to the internet."""
 
-    def follow(self, known: frozenset[str], /) -> bool:
+    def follow(self, known: frozenset[str], known6: frozenset[str], /) -> bool:
         """Take it that these ways are known; the first time return whether they are others by now."""
 
 
@@ -231,7 +231,7 @@ class Daemon:
         )
         self.public.take_in(report)
         if report.scope.networks is None and report.seen.links:
-            ways = config.all.ways | report.seen.default_links | report.seen.auto
+            ways = config.all.ways | report.seen.default_links | report.seen.auto | report.seen.auto6
             self.around.events.watch(config.networks, ways, report.seen.links)
         waiting = next_try(self.before)
         if report.blind:
@@ -239,7 +239,7 @@ class Daemon:
         elif waiting:
             self.times.retry, self.retry_scope = waiting
         way = self.around.way if config.all.follows and report.scope == ALL and not report.blind else None
-        if way is not None and way.follow(report.seen.auto):
+        if way is not None and way.follow(report.seen.auto, report.seen.auto6):
             self.times.retry, self.retry_scope = self.around.clock(), ALL
         if gap(report):
             self.begin_to_forget(config, ruled_anew=report.reason is Reason.RELOAD)

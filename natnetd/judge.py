@@ -6,12 +6,9 @@ from ipaddress import IPv4Address, IPv4Interface
 
 from natnetd.host import Finding, Snapshot, State
 from natnetd.model import Config, Network, Whole
-from natnetd.rows import Link
+from natnetd.rows import PHYSICAL, Link
 from natnetd.surroundings import surroundings
 from natnetd.ways import astray, misfits
-
-PHYSICAL = frozenset({"", "bond", "team", "vlan", "macvlan", "wlan"})
-"""Kinds of links that lead out of the host: a NIC has no kind; guests come as tun, veth and the like."""
 
 
 @dataclass(frozen=True, slots=True)

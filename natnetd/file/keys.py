@@ -16,6 +16,7 @@ from natnetd.file.shapes import (
     UPLINK,
     duration,
 )
+from natnetd.file.six import FAMILY_KEYS, RA
 
 NAT = Section(
     (
@@ -79,9 +80,10 @@ NAT = Section(
             "for instance. Those destinations need a route back. Multicast is never translated; it leaves "
             "only if it is exempt here, e.g. 239.0.0.0/8.",
             "none",
-            ("192.168.50.0/24", ["192.168.50.0/24", "172.16.0.0/12"]),
+            ("192.168.50.0/24", ["192.168.50.0/24", "172.16.0.0/12", "fd00:50::/48"]),
             value=[],
         ),
+        *FAMILY_KEYS,
     ),
     words="true, false, or keys like uplink: vmbr0",
 )
@@ -205,9 +207,10 @@ NETWORK_KEYS = (
         Feature(DNS),
         "The gateway answers guests' DNS: the names of guests, of `records`, and what whoever is `upstream` "
         "knows. Nobody else is answered.",
-        "`true` where `dhcp` is on, else `false`",
+        "`true` where `dhcp` or `ra` is on, else `false`",
         (False, {"domain": "lab.internal", "upstream": "192.0.2.53"}),
     ),
+    RA,
 )
 
 NETWORK_SECTION = Section(NETWORK_KEYS, words="its keys, e.g. addresses: 10.0.0.1/24")

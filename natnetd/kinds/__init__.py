@@ -17,6 +17,7 @@ from natnetd.kinds import (
     nat,
     port,
     registration,
+    router,
     table,
 )
 from natnetd.plan import Kind
@@ -31,6 +32,7 @@ KINDS: tuple[Kind, ...] = (
     port,
     address,
     forwarding,
+    router,
     counters,
     dhcp,
     registration,

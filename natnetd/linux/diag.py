@@ -32,7 +32,7 @@ class Diag:
     def holders(
         self, address: str, port: int, protocols: Iterable[int], link: int = 0
     ) -> list[Owner | None] | None:
-        """Tell who holds a port at an IPv4 address, for each protocol; None: that cannot be told.
+        """Tell who holds a port at an address, for each protocol; None: that cannot be told.
 
         With a `link` it is whoever bound the port to that interface, or else to none.
         """
@@ -48,9 +48,10 @@ class Diag:
         A kernel before 5.7 takes a UDP socket's own end for the other one, so both are tried.
         """
         address, port, link = place
-        own, none = socket.inet_aton(address) + bytes(12), bytes(16)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        own, none = socket.inet_pton(family, address).ljust(16, b"\0"), bytes(16)
         for ends in ((port, 0, own, none), (0, port, none, own)):
-            body = REQUEST.pack(socket.AF_INET, protocol, 0, 0, ALL_STATES, *ends) + COOKIE.pack(link, *ANY)
+            body = REQUEST.pack(family, protocol, 0, 0, ALL_STATES, *ends) + COOKIE.pack(link, *ANY)
             with suppress(FileNotFoundError):
                 for payload in asker.ask(BY_FAMILY, body):
                     if struct.unpack_from("!H", payload, 4)[0] == port:

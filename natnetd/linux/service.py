@@ -23,7 +23,7 @@ from natnetd.plan import Change
 from natnetd.rows import Address, Link, Served, Server
 from natnetd.state import replace_file
 
-DNS_PORT, DHCP_PORT = 53, 67
+DNS_PORT, DHCP_PORT, DHCP6_PORT = 53, 67, 547
 UNKNOWN = ("?",)
 """Lines that nobody wants: what a process has read cannot be told."""
 
@@ -62,10 +62,10 @@ class ServiceDoor:
         for name, stem in self.starter.awaited().items():  # what was asked for counts as done
             if networks is None or name in networks:
                 files.setdefault(name, f"{self.places.files}/{stem}.conf")
-        listening = {name: frozenset((name, *four(addresses.get(name, ())))) for name in files}
+        listening = {name: frozenset((name, by6(name), *four(addresses.get(name, ())))) for name in files}
         for name, (pid, _) in running.items():
             if name in links:
-                asked = listening[name] if networks is None else frozenset({name})
+                asked = listening[name] if networks is None else frozenset({name, by6(name)})
                 listening[name] -= self.deaf(pid, links[name], asked)
         return Served(
             installed=self.installed(),
@@ -86,6 +86,8 @@ class ServiceDoor:
         for at in asked:
             if at == link.name:
                 held = self.diag.holders("0.0.0.0", DHCP_PORT, (IPPROTO_UDP,), link.index)  # noqa: S104
+            elif at == by6(link.name):
+                held = self.diag.holders("::", DHCP6_PORT, (IPPROTO_UDP,), link.index)
             else:
                 held = self.diag.holders(at, DNS_PORT, (IPPROTO_TCP, IPPROTO_UDP))
             if held is not None and not all(owner and self.owns(pid, owner) for owner in held):
@@ -229,6 +231,11 @@ class ServiceDoor:
         """Give descriptors back; the processes stay."""
         self.deaths.close()
         self.diag.close()
+
+
+def by6(name: str) -> str:
+    """How a bridge is called where DHCPv6 is meant."""
+    return f"{name} (DHCPv6)"
 
 
 def four(addresses: Iterable[Address]) -> Iterator[str]:
