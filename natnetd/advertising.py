@@ -11,8 +11,8 @@ def advertising(network: Network, domain: str) -> Iterator[str]:
     """Yield the lines; `domain` is empty where nobody answers DNS.
 
     A router of lifetime 0 is no default router: a closed network keeps its prefix and gets no way out. The
-    name server is the host itself, which dnsmasq says by itself, and the MTU too; a pinned one is said again
-    so that a change of it is heard of at once.
+    name server is named by its gateway's address: dnsmasq would take the link-local one, which means nothing
+    without its interface, and is another one for a bridge made anew by somebody else.
     """
     yield "enable-ra"
     yield "quiet-ra"
@@ -23,4 +23,5 @@ def advertising(network: Network, domain: str) -> Iterator[str]:
     for prefix in dict.fromkeys(prefixes):
         yield f"dhcp-range={prefix.network_address},ra-stateless,{SLAAC_PREFIX}"
     if domain:
+        yield f"dhcp-option=option6:dns-server,[{network.gateways6[0].ip}]"
         yield f"dhcp-option=option6:domain-search,{domain}"
