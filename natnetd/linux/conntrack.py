@@ -27,7 +27,7 @@ TUPLE_ORIG, TUPLE_REPLY, STATUS, ID, ZONE, STATUS_MASK = 1, 2, 3, 12, 18, 26
 SRC_NAT = 1 << 4  # IPS_SRC_NAT
 AF_INET, AF_INET6 = 2, 10
 NESTED = 0x8000
-ORIG_SOURCE = {AF_INET: slice(16, 20), AF_INET6: slice(16, 32)}
+ORIG_SOURCE, ORIG_SOURCE6 = slice(16, 20), slice(16, 32)
 """Where the source address stands in a payload: the first leaf of its first attribute."""
 
 
@@ -55,7 +55,7 @@ class Purge:
     def begin(self, family: int, suspects: Suspects) -> None:
         """Ask for the entries of a family."""
         self.family, self.suspects = family, suspects
-        self.source = ORIG_SOURCE[family]
+        self.source = ORIG_SOURCE if family == AF_INET else ORIG_SOURCE6
         self.known: dict[bytes, Origin | None] = {}
         body = struct.pack(">BBH", family, 0, 0)
         if not self.translated:

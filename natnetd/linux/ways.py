@@ -94,10 +94,10 @@ class WayEvents:
         """Readable when there is news."""
         return self.socket.fileno()
 
-    def follow(self, *known: frozenset[str]) -> bool:
+    def follow(self, known: frozenset[str], known6: frozenset[str] = frozenset()) -> bool:
         """Take it that these ways are known. Returns whether they are others by now: the first time only."""
         first = self.known is None
-        self.known = known[0], known[1]
+        self.known = known, known6
         if not first:
             return False
         for group in (LINKS, *FAMILIES, NEXTHOP):
