@@ -238,14 +238,20 @@ class Daemon:
             self.times.retry, self.retry_scope = self.around.clock() + BLIND_RETRY, ALL
         elif waiting:
             self.times.retry, self.retry_scope = waiting
-        way = self.around.way if config.all.follows and report.scope == ALL and not report.blind else None
-        if way is not None and way.follow(report.seen.auto, report.seen.auto6):
-            self.times.retry, self.retry_scope = self.around.clock(), ALL
+        self.follow_way(config, report)
         if gap(report):
             self.begin_to_forget(config, ruled_anew=report.reason is Reason.RELOAD)
         if news:
             soon = max(self.around.clock() + PUBLISH, self.quiet_until)
             self.times.publish = min(self.times.publish, soon)
+
+    def follow_way(self, config: Config, report: Report) -> None:
+        """Hear of another way to the internet wherever one matters that the file does not name."""
+        matters = config.all.follows or config.all.any_way
+        if not matters or self.around.way is None or report.scope != ALL or report.blind:
+            return
+        if self.around.way.follow(report.seen.auto, report.seen.auto6):
+            self.times.retry, self.retry_scope = self.around.clock(), ALL
 
     def held(self, heard: Wakeup) -> bool:
         """Say whether what was heard is only more of a fight over the table, to be looked at when due."""

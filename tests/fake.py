@@ -151,6 +151,8 @@ class FakeHost:
         master = self.known(bridge)
         for name, link in self.links.items():
             if link.index == index:
+                if link.master is not None:
+                    raise RefusedError("somebody plugged it in meanwhile")
                 self.links[name] = replace(link, master=master.index)
                 return
         raise RefusedError("No such device")

@@ -105,35 +105,6 @@ def decoded(octets: list[int]) -> Iterator[str]:
         yield f"{'.'.join(map(str, prefix))}/{width} {'.'.join(map(str, via))}"
 
 
-def resolve(
-    ns: Namespace, server: str, name: str, kind: int = 1, patience: float = 3.0
-) -> list[str] | int | None:
-    """Ask a server: addresses, the error (3: no such name), or None if nobody answers."""
-    labels = b"".join(bytes([len(x)]) + x.encode() for x in name.split("."))
-    question = struct.pack("!HHHHHH", 7, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!HH", kind, 1)
-    family = socket.AF_INET6 if ":" in server else socket.AF_INET
-    with ns.socket(family, socket.SOCK_DGRAM) as door:
-        door.settimeout(patience)
-        door.sendto(question, (server, 53))
-        try:
-            answer = door.recv(4096)
-        except (TimeoutError, ConnectionRefusedError):
-            return None
-    _, flags, _, count, _, _ = struct.unpack_from("!HHHHHH", answer)
-    if flags & 15:
-        return flags & 15
-    at, found = len(question), []
-    for _ in range(count):
-        at += 2  # a pointer to the question
-        sort, _, _, size = struct.unpack_from("!HHIH", answer, at)
-        at += 10 + size
-        if sort == 1:
-            found.append(socket.inet_ntoa(answer[at - 4 : at]))
-        elif sort == 28:
-            found.append(socket.inet_ntop(socket.AF_INET6, answer[at - 16 : at]))
-    return found
-
-
 # --- many at once
 
 COOKIE = b"\x63\x82\x53\x63"

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from leasing import resolve
 from networks import Networks
 from routers import defaults, heard, own
 from test_packets_ipv6 import FAR, GATEWAY, HOST, seen
 
 from natnetd.lab.echo import Echo
+from natnetd.lab.names import resolve
 from natnetd.lab.netns import Namespace
 from natnetd.lab.wait import wait_until
 from natnetd.lab.world import Guest, World

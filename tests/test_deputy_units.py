@@ -1,4 +1,4 @@
-"""The deputy's units: systemd understands them, they leave little to attack, and agree with the program."""
+"""The deputies' units: systemd understands them, they leave little to attack, and agree with the program."""
 
 import re
 import subprocess
@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from natnetd.deputy import instances
 from natnetd.deputy.__main__ import LINGER
 from natnetd.deputy.places import Places
 from natnetd.deputy.register import PATIENCE
 
 UNITS = Path(__file__).parents[1] / "packaging" / "systemd"
 PATH, SERVICE = UNITS / "natnetd-deputy.path", UNITS / "natnetd-deputy.service"
+STARTING = UNITS / "natnetd-dnsmasq.path", UNITS / "natnetd-dnsmasq.service"
+EACH = pytest.mark.parametrize(("path", "service"), [(PATH, SERVICE), STARTING], ids=["register", "dnsmasq"])
 
 
 def told(unit: Path, key: str) -> str:
@@ -32,18 +35,20 @@ def root(tmp_path: Path) -> Path:
     place.mkdir(parents=True)
     for name in ("sysinit.target", "basic.target", "shutdown.target", "paths.target"):
         (place / name).write_text("[Unit]\nDefaultDependencies=no\n", "ascii")
-    for unit in (PATH, SERVICE):
+    for unit in (PATH, SERVICE, *STARTING):
         (place / unit.name).write_bytes(unit.read_bytes())
     return tmp_path
 
 
-def verified(root: Path) -> "subprocess.CompletedProcess[str]":
-    words = ("systemd-analyze", "verify", "--man=no", "--recursive-errors=yes", f"--root={root}", PATH.name)
+def verified(root: Path, path: Path = PATH) -> "subprocess.CompletedProcess[str]":
+    words = ("systemd-analyze", "verify", "--man=no", "--recursive-errors=yes", f"--root={root}", path.name)
     return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
-def test_systemd_understands_them(root: Path) -> None:
-    done = verified(root)
+@EACH
+def test_systemd_understands_them(root: Path, path: Path, service: Path) -> None:
+    assert path.stem == service.stem
+    done = verified(root, path)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -56,9 +61,11 @@ def test_a_mistake_would_be_seen(root: Path, unit: Path) -> None:
     assert "LimitsIntervalSec" in verified(root).stderr
 
 
-def test_they_leave_little_to_attack() -> None:
+@EACH
+def test_they_leave_little_to_attack(path: Path, service: Path) -> None:
+    assert path.stem == service.stem
     done = subprocess.run(
-        ["systemd-analyze", "security", "--offline=yes", "--threshold=7", str(SERVICE)],
+        ["systemd-analyze", "security", "--offline=yes", "--threshold=7", str(service)],
         capture_output=True,
         text=True,
         check=False,
@@ -75,10 +82,19 @@ def test_they_name_the_places_of_the_program() -> None:
     assert told(SERVICE, "ExecStart").endswith(" -m natnetd.deputy")
 
 
-def test_no_number_of_asks_makes_them_fail_for_good() -> None:
+def test_they_name_the_places_of_the_one_that_starts_dnsmasq() -> None:
+    places, (path, service) = Places().of_verb("dnsmasq"), STARTING
+    assert told(path, "PathChanged") == str(places.asks)
+    assert f"/run/{told(service, 'RuntimeDirectory')}" == str(places.answer.parent)
+    assert told(service, "ExecStart").endswith(" -m natnetd.deputy dnsmasq")
+    assert int(told(service, "TimeoutStartSec")) > 3 * instances.PATIENCE
+
+
+@EACH
+def test_no_number_of_asks_makes_them_fail_for_good(path: Path, service: Path) -> None:
     """systemd.unit(5) and systemd.path(5): a limit that is hit leaves the path unit failed."""
-    assert told(SERVICE, "StartLimitIntervalSec") == "0"
-    assert told(PATH, "TriggerLimitIntervalSec") == "0"
+    assert told(service, "StartLimitIntervalSec") == "0"
+    assert told(path, "TriggerLimitIntervalSec") == "0"
     assert LINGER > 0
 
 

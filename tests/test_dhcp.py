@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from leasing import Client, Told, crowd, resolve
+from leasing import Client, Told, crowd
 from networks import Networks
 
+from natnetd.lab.names import resolve
 from natnetd.lab.wait import wait_until
 from natnetd.lab.world import World
 from natnetd.linux.deaths import dead

@@ -14,7 +14,7 @@ from natnetd.host import ALL, Before, Layer, Snapshot, State
 from natnetd.kinds import KINDS
 from natnetd.linux import open_host
 from natnetd.model import Config
-from natnetd.plan import Plan, phases
+from natnetd.plan import Change, Plan, phases
 from natnetd.reconcile import Pass, decide, reconcile
 from natnetd.report import Report
 from natnetd.rows import GROUP, Address, Port
@@ -281,6 +281,19 @@ def test_ports_orphaned_by_a_deletion_are_plugged_in_again(place: Place) -> None
     assert report.ok
     seen = place.look()
     assert seen.links["tap0"].master == seen.links["vmbr1"].index
+
+
+def test_a_port_that_was_plugged_in_meanwhile_stays_there(place: Place) -> None:
+    """Between the look and the repair somebody has plugged it into another bridge."""
+    place.want(TWO)
+    place.make("link add tap0 up type veth peer name guest")
+    index = place.look().links["tap0"].index
+    place.make("link set tap0 up master vmbr2")
+    change = Change(Layer.LINK, "port", "vmbr1", "tap0 on vmbr1", Port(index, None), Port(index, "vmbr1"))
+    (error,) = place.host.doors[Layer.LINK].apply([change])
+    assert "meanwhile" in str(error)
+    seen = place.look()
+    assert seen.links["tap0"].master == seen.links["vmbr2"].index
 
 
 def test_a_missing_uplink_is_waited_for_and_the_network_is_built(place: Place) -> None:

@@ -13,7 +13,8 @@ from natnetd.deputy import asks
 from natnetd.deputy.places import Places
 from natnetd.host import Snapshot
 from natnetd.kinds import registration
-from natnetd.linux.register import AGAIN, PATIENCE, SETTLE, SILENT, RegisterDoor
+from natnetd.linux.desk import AGAIN, PATIENCE
+from natnetd.linux.register import SETTLE, SILENT, RegisterDoor
 from natnetd.model import Config
 from natnetd.plan import Plan
 
@@ -66,7 +67,7 @@ def test_what_was_asked_counts_as_done_and_is_so_in_the_end(desk: Desk) -> None:
     desk.deputy()
     assert desk.plan() == ()
     assert desk.places.interfaces.read_bytes() == HOST + b"\n" + TEXT + b"\n"
-    assert desk.door.asked is None
+    assert desk.door.desk.asked is None
     assert desk.rings is None
 
 
@@ -163,7 +164,7 @@ def test_an_answer_to_somebody_else_is_none(desk: Desk) -> None:
     for text in ("{", "[]", json.dumps({"asked": asks.digest(b"x"), "error": "no", "errors": {}})):
         desk.places.answer.write_text(text, "utf-8")
         assert desk.plan() == ()
-        assert desk.door.asked
+        assert desk.door.desk.asked
 
 
 def test_asks_that_cannot_be_written_are_an_error(desk: Desk) -> None:

@@ -415,6 +415,23 @@ def test_the_default_routes_interface_is_watched_where_the_file_names_no_uplink(
         assert at_rest(service, directory)
 
 
+def test_an_uplink_that_is_made_anew_forwards_where_the_file_names_none(
+    world: World, directory: Path
+) -> None:
+    """It comes without the default route that makes it one, so its own news tells nothing."""
+    text = TWO.replace("nat: {uplink: vmbr0}", "nat: true").replace("uplink: vmbr0, ", "")
+    with start(world.host, directory, text) as service:
+        world.host.check(["sh", "-ec", f"echo 0 >{FORWARDING.format('default')}"])
+        world.host.ip("link del vmbr0")
+        assert converged(directory)
+        before = len(service.lines())
+        world.host.ip("link add vmbr0 up type bridge", "addr add 203.0.113.2/24 dev vmbr0")
+        assert converged(directory)
+        world.host.ip("route add default via 203.0.113.1")
+        service.wait_line("drift: ", "conf.vmbr0.forwarding value 0 → 1", "repaired in", after=before)
+        assert at_rest(service, directory)
+
+
 def test_other_peoples_bridges_addresses_and_tables_cause_no_change(
     service: Service, world: World, directory: Path
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from natnetd import systemd
 from natnetd.daemon import Daemon, Surroundings
-from natnetd.linux import conntrack, open_host, registering
+from natnetd.linux import asking, conntrack, open_host, registering
 from natnetd.linux.events import NftEvents, RouteEvents
 from natnetd.linux.files import FileWatch
 from natnetd.linux.leased import LeaseFiles
@@ -41,7 +41,7 @@ def run(asked: argparse.Namespace) -> int:
         log.warning("cannot watch %s, so it is only read now and then: %s", asked.config, error.strerror)
         files = None
     try:
-        sources += registering.sources(host.register)
+        sources += registering.sources(host.register) + asking.sources(host.service.starter)
     except OSError as error:
         log.warning("cannot watch /etc/network, so it is only looked at now and then: %s", error.strerror)
     around = Surroundings(

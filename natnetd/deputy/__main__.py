@@ -1,4 +1,7 @@
-"""What natnetd-deputy.service runs: answers the asks, and those that come meanwhile."""
+"""What a deputy's unit runs: answers the asks of its one verb, and those that come meanwhile.
+
+natnetd-deputy.service: register; natnetd-dnsmasq.service: dnsmasq. Each is sealed for what it does.
+"""
 
 import sys
 import time
@@ -11,7 +14,7 @@ LINGER = 0.5
 """Seconds: a path unit is deaf while its service runs. It also bounds what asking all the time can cost."""
 
 
-def main(places: Places, linger: float = LINGER) -> int:
+def main(places: Places, linger: float = LINGER, verb: str = "register") -> int:
     """Answer until there is nothing new. Returns the exit code."""
     last, good = b"", True
     try:
@@ -19,7 +22,7 @@ def main(places: Places, linger: float = LINGER) -> int:
             raw = asks.fetch(places)
             if raw == last:
                 return 0 if good else 1
-            good = work.answer(raw, places)
+            good = work.answer(raw, places, verb)
             last = raw
             time.sleep(linger)
     except FileNotFoundError:
@@ -30,4 +33,7 @@ def main(places: Places, linger: float = LINGER) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Places.of()))
+    asked = sys.argv[1] if len(sys.argv) > 1 else "register"
+    if asked not in work.VERBS:
+        sys.exit(f"natnetd.deputy: no such verb: {asked}; known: {', '.join(work.VERBS)}")
+    sys.exit(main(Places.of().of_verb(asked), verb=asked))

@@ -139,6 +139,14 @@ def written(wanted: Iterable[Entry], serial: int) -> bytes:
     return json.dumps({"serial": serial, "register": rows}, ensure_ascii=False).encode() + b"\n"
 
 
+def written_instances(
+    run: Iterable[str], restart: Iterable[str], reload: Iterable[str], serial: int
+) -> bytes:
+    """Write down which dnsmasq shall run, as NETWORK.DIGEST, and which of them anew or by new lists."""
+    told = {"run": sorted(run), "restart": sorted(restart), "reload": sorted(reload)}
+    return json.dumps({"serial": serial, "dnsmasq": told}).encode() + b"\n"
+
+
 def read_json(path: Path) -> Any:
     """Read a small file of the deputy's own. Raises OSError, ValueError."""
     with path.open("rb") as stream:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -33,6 +33,16 @@ class Places:
         """Take the usual places, or those under $NATNETD_ROOT."""
         root = environment.get(ROOT_VARIABLE, "")
         return cls.under(Path(root)) if root else cls()
+
+    def of_verb(self, verb: str) -> Self:
+        """Take the asks and answers of another verb: each has its own, so that none waits for another."""
+        if verb == "register":
+            return self
+        return replace(
+            self,
+            asks=self.asks.with_name(f"{verb}.asks.json"),
+            answer=self.answer.with_name(f"{verb}.answer.json"),
+        )
 
     @property
     def pending(self) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from natnetd.deputy import asks, files
+from natnetd.deputy import asks, files, instances
 from natnetd.deputy.places import Places
 from natnetd.deputy.register import register
 from natnetd.errors import HostError
@@ -20,10 +20,13 @@ class Verb:
     work: Callable[[Any, Places], dict[str, str]]
 
 
-VERBS = {"register": Verb(asks.entries, register)}
+VERBS = {
+    "register": Verb(asks.entries, register),
+    "dnsmasq": Verb(instances.read, instances.work),
+}
 
 
-def answer(raw: bytes, places: Places) -> bool:
+def answer(raw: bytes, places: Places, verb: str = "register") -> bool:
     """Do what is asked, or nothing of it if anything is odd; write the answer. Returns whether all went well.
 
     Raises HostError: the answer cannot be written.
@@ -31,7 +34,7 @@ def answer(raw: bytes, places: Places) -> bool:
     error = ""
     errors: dict[str, str] = {}
     try:
-        told = asks.parse(raw, VERBS)
+        told = asks.parse(raw, (verb,))
         work = [(name, VERBS[name].read(value)) for name, value in told.items()]
     except asks.RefusedError as reason:
         work, error = [], f"refused: {reason}"

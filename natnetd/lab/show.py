@@ -8,11 +8,13 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from natnetd import config
 from natnetd.file.sources import gather
 from natnetd.lab.echo import Echo
+from natnetd.lab.names import Lease, ask_for_address, program, resolve, serve_names
 from natnetd.lab.netns import Namespace
 from natnetd.lab.sandbox import private
 from natnetd.lab.service import Service
@@ -29,6 +31,10 @@ SHOWN = (
 )
 
 
+NAME = "www.example.net"
+DIRECTORY = Path("/run/natnetd-lab")
+
+
 def say(text: str = "") -> None:
     """Print at once."""
     print(text, flush=True)
@@ -43,12 +49,23 @@ class Show:
     network: Network
     guest: Guest
     internet: str
+    lease: Lease | None = None
 
     def introduce(self) -> None:
         """Say what there is, and that it works."""
         addresses = ", ".join(map(str, self.network.addresses))
         say(f"service ready: network {self.network.name} ({addresses}) is kept true")
+        if self.lease:
+            self.names(self.lease)
         self.reach("a guest plugs itself in")
+
+    def names(self, lease: Lease) -> None:
+        """Say what a guest was told, and let it ask for a name that somebody outside knows."""
+        told = f"{lease.address}, gateway {lease.router}, DNS {lease.dns}"
+        say(f"  a guest that knows nothing asks by DHCP, and is told: {told}")
+        ask = partial(resolve, self.guest.ns, lease.dns, NAME)
+        wait_until(lambda: ask() == [self.internet], what=f"the address of {NAME}")
+        say(f"  it asks for the address of {NAME}: {self.internet}")
 
     def reach(self, when: str) -> None:
         """Let the guest reach the outside, and say how the outside saw it."""
@@ -106,18 +123,23 @@ def perform(path: Path, *, keep: bool) -> int:
     with ExitStack() as stack:
         world = stack.enter_context(World(sandbox.host, replace(FIRST, bridge=uplink[0])))
         stack.enter_context(Echo(world.outside))
-        directory = Path("/run/natnetd-lab")
-        directory.mkdir()
-        file = directory / "natnetd.yaml"
+        DIRECTORY.mkdir()
+        internet = FIRST.internet[0].partition("/")[0]
+        serves = bool(network.dhcp and network.dns and program("dnsmasq") and program("busybox"))
+        if serves:
+            stack.callback(serve_names(world.outside, internet, NAME).kill)
+        file = DIRECTORY / "natnetd.yaml"
         file.write_bytes(read.in_one)
         say(f"a private host, uplink {uplink[0]}, {FIRST.host[0]}; somebody outside is {FIRST.internet[0]}")
         before = time.monotonic()
-        service = stack.enter_context(Service(sandbox.host, file, directory)).wait_ready()
+        service = stack.enter_context(Service(sandbox.host, file, DIRECTORY, env=resolving(internet)))
+        service.wait_ready()
         say(f"natnetd run is READY after {time.monotonic() - before:.2f} s:")
         for line in service.lines():
             say(f"  {line.removeprefix('natnetd: ')}")
-        guest = plugged(world, network)
-        show = Show(world, service, network, guest, FIRST.internet[0].partition("/")[0])
+        guest = plugged(world, network, dhcp=serves)
+        lease = ask_for_address(guest.ns, DIRECTORY) if serves else None
+        show = Show(world, service, network, guest, internet, lease)
         play(show, wanted)
         if keep:
             explain(sandbox.host, world, service)
@@ -127,8 +149,17 @@ def perform(path: Path, *, keep: bool) -> int:
     return 0
 
 
-def plugged(world: World, network: Network) -> Guest:
-    """Plug a guest in, at the address after the gateway's."""
+def resolving(server: str) -> dict[str, str]:
+    """Have the networks' dnsmasq ask the lab's name server, and not whom the machine asks."""
+    path = DIRECTORY / "resolv.conf"
+    path.write_text(f"nameserver {server}\n", "ascii")
+    return {"NATNETD_DNSMASQ_OPTIONS": f"--no-ping --resolv-file={path}"}
+
+
+def plugged(world: World, network: Network, *, dhcp: bool) -> Guest:
+    """Plug a guest in: it knows nothing, or has the address after the gateway's."""
+    if dhcp:
+        return world.guest("guest", network.name, (), kind="tap")
     gateway = next(a for a in network.addresses if a.version == 4)
     address = next(ip for ip in gateway.network.hosts() if ip != gateway.ip)
     return world.guest(
@@ -145,6 +176,8 @@ def play(show: Show, wanted: Config) -> None:
     show.disturb("address", ["ip", "address", "del", address, "dev", bridge], "address")
     show.disturb("forwarding", ["sysctl", "-qw", "net.ipv4.ip_forward=0"], "ip_forward")
     show.disturb("bridge", ["ip", "link", "del", bridge], "port")
+    if show.lease:
+        show.disturb("dnsmasq", ["pkill", "--full", f"conf-file={show.service.runtime}/dnsmasq/"], "dhcp")
     if wanted.metrics is not None:
         show.scrape(f"{wanted.metrics.host}:{wanted.metrics.port}")
 

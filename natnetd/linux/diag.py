@@ -5,11 +5,12 @@
 
 import socket
 import struct
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 
 from natnetd.errors import HostError
-from natnetd.linux.netlink import Asker
+from natnetd.linux.netlink import Asker, attributes
 
 SOCK_DIAG = 4  # protocol of AF_NETLINK
 BY_FAMILY = 20
@@ -18,6 +19,10 @@ REQUEST = struct.Struct("!BBBBI HH16s16s")
 ALL_STATES = 0xFFFFFFFF
 COOKIE = struct.Struct("=III")
 ANY = (0xFFFFFFFF, 0xFFFFFFFF)
+
+ATTRIBUTES = 72
+"""Where they begin: behind inet_diag_msg."""
+CGROUP_ID = 21  # INET_DIAG_CGROUP_ID: Linux 5.9; everybody is told
 
 Owner = tuple[int, int]
 """User and inode of a socket."""
@@ -42,7 +47,24 @@ class Diag:
         except (HostError, OSError):  # no such module
             return None
 
+    def cgroup(self, address: str, port: int, protocol: int) -> int | None:
+        """Tell the control group of whoever holds a port: any user may know that, if not the process."""
+        with suppress(HostError, OSError):
+            asker = self.asker = self.asker or Asker(SOCK_DIAG)
+            found = self.socket(asker, protocol, (address, port, 0))
+            told = attributes(found, ATTRIBUTES, len(found)).get(CGROUP_ID) if found else None
+            return int.from_bytes(told, sys.byteorder) if told else None
+        return None
+
     def holder(self, asker: Asker, protocol: int, place: tuple[str, int, int]) -> Owner | None:
+        """Ask whose a socket is. Raises OSError."""
+        found = self.socket(asker, protocol, place)
+        if found is None:
+            return None
+        uid, inode = struct.unpack_from("=II", found, 64)
+        return uid, inode
+
+    def socket(self, asker: Asker, protocol: int, place: tuple[str, int, int]) -> bytes | None:
         """Ask for one socket. Raises OSError.
 
         A kernel before 5.7 takes a UDP socket's own end for the other one, so both are tried.
@@ -55,8 +77,7 @@ class Diag:
             with suppress(FileNotFoundError):
                 for payload in asker.ask(BY_FAMILY, body):
                     if struct.unpack_from("!H", payload, 4)[0] == port:
-                        uid, inode = struct.unpack_from("=II", payload, 64)
-                        return uid, inode
+                        return payload
         return None
 
     def close(self) -> None:

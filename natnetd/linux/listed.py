@@ -10,18 +10,11 @@ from natnetd.deputy.places import Places
 from natnetd.deputy.register import recorded
 from natnetd.deputy.stanzas import Page, entry_of
 from natnetd.errors import HostError
+from natnetd.linux.desk import Version, version_of
 from natnetd.registered import stanza
 from natnetd.rows import Register, Stanza
 
-Version = tuple[int, ...] | None
 PVE = "/etc/pve"
-
-
-def version_of(path: Path) -> Version:
-    """What tells this version of a file from others; None: there is none."""
-    with suppress(OSError):
-        return files.version(path.stat())
-    return None
 
 
 def on_proxmox(places: Places) -> bool:

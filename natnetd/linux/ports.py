@@ -62,6 +62,16 @@ def inodes(pid: int) -> frozenset[int]:
     return frozenset(found)
 
 
+def unit_of(cgroup: int | None) -> str:
+    """Name the systemd unit of a control group, whose id is the inode of its directory; empty for none."""
+    for where, directories, _ in os.walk("/sys/fs/cgroup") if cgroup else ():
+        for name in directories:
+            with suppress(OSError):
+                if name.endswith((".service", ".scope")) and Path(where, name).stat().st_ino == cgroup:
+                    return name
+    return ""
+
+
 def owner(inode: int) -> str:
     """Name the process that has a socket, like dnsmasq[123]; empty if that cannot be told."""
     for name in os.listdir("/proc"):  # noqa: PTH208

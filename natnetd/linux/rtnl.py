@@ -16,6 +16,7 @@ from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 
 from natnetd.errors import HostError
 from natnetd.linux import additions
+from natnetd.linux.dumps import some_links
 from natnetd.linux.netlink import Asker
 from natnetd.plan import Change
 from natnetd.rows import PROTO, Address, Bridge, Port
@@ -119,19 +120,33 @@ class LinkDoor:
         return answers
 
     def plug(self, changes: Sequence[Change[Port]]) -> Answers:
-        """Plug ports into their bridges."""
+        """Plug ports into their bridges.
+
+        A port is looked at once more just before: a guest that somebody has plugged in elsewhere since
+        would be pulled out of there.
+        """
         asked: list[tuple[str, additions.Request | HostError]] = []
         for change in changes:
             what, want = f"plug {change.key.replace(' on ', ' into ')}", change.want or Port(0, None)
             bridge = known_index(want.bridge or "", what)
             message = bridge if isinstance(bridge, HostError) else additions.plug(want.index, bridge)
-            asked.append((what, message))
+            asked.append((what, self.taken(want.index, what) or message))
         answers = send(self.asker, asked)
         back = [c.want for c, error in zip(changes, answers, strict=True) if c.want and not error]
         self.asker.batch(
             [additions.port_settings(port.index, port.settings) for port in back if port.settings]
         )
         return answers
+
+    def taken(self, index: int, what: str) -> HostError | None:
+        """Say that a link is a port already (20 us)."""
+        try:
+            now = some_links(self.asker, (), (index,))
+        except HostError as error:
+            return error
+        if any(link.master is not None for link in now.values()):
+            return HostError(f"cannot {what}: somebody plugged it in meanwhile", overtaken=True)
+        return None
 
     def make(self, change: Change[Any]) -> None:
         """Change or remove one bridge. Raises HostError."""

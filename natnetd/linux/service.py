@@ -14,10 +14,11 @@ from socket import IPPROTO_TCP, IPPROTO_UDP
 from natnetd.dnsmasq import digest, text
 from natnetd.errors import HostError
 from natnetd.linux import ports
+from natnetd.linux.asking import Errors
 from natnetd.linux.deaths import Deaths
 from natnetd.linux.diag import Diag, Owner
 from natnetd.linux.events import read_process
-from natnetd.linux.starting import Errors, Places, Starter, places, program, starter
+from natnetd.linux.starting import Places, Starter, places, program, starter
 from natnetd.linux.texts import Texts
 from natnetd.plan import Change
 from natnetd.rows import Address, Link, Served, Server
@@ -59,12 +60,15 @@ class ServiceDoor:
         running = dict(self.running(self.names() if networks is None else networks))
         self.starter.know({name: Path(conf).stem for name, (_, conf) in running.items()})
         files = {name: conf for name, (_, conf) in running.items()}
-        for name, stem in self.starter.awaited().items():  # what was asked for counts as done
-            if networks is None or name in networks:
-                files.setdefault(name, f"{self.places.files}/{stem}.conf")
+        asked_for = self.starter.asked()  # counts as done
+        for name, stem in asked_for.items():
+            if stem is None:
+                files.pop(name, None)
+            elif networks is None or name in networks:
+                files[name] = f"{self.places.files}/{stem}.conf"
         listening = {name: frozenset((name, by6(name), *four(addresses.get(name, ())))) for name in files}
         for name, (pid, _) in running.items():
-            if name in links:
+            if name in links and name not in asked_for:
                 asked = listening[name] if networks is None else frozenset({name, by6(name)})
                 listening[name] -= self.deaf(pid, links[name], asked)
         return Served(
@@ -221,7 +225,9 @@ class ServiceDoor:
         port = DHCP_PORT if "DHCP" in told else DNS_PORT
         for holder in ports.holders(port):
             if holder.address in (address, "0.0.0.0"):  # noqa: S104  # what is told, nothing binds it
-                who = ports.owner(holder.inode) or f"somebody (user {holder.uid})"
+                kind = IPPROTO_TCP if holder.protocol == "tcp" else IPPROTO_UDP
+                group = self.diag.cgroup(holder.address, port, kind)
+                who = ports.owner(holder.inode) or ports.unit_of(group) or f"somebody (user {holder.uid})"
                 return (
                     f"port {port} of {address or name} is held by {who}: stop it, or have it listen elsewhere"
                 )

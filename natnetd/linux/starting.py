@@ -7,25 +7,23 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from natnetd.errors import HostError
+from natnetd.linux.asking import ByDeputy, Errors
 from natnetd.state import runtime_directory, state_directory
 
 PATH = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 START_PATIENCE = 5.0  # seconds until it has all its sockets, and goes into the background
 STOP_PATIENCE = 2.0  # seconds between TERM and KILL
-ANSWER_PATIENCE = 10.0  # seconds
 USER = "dnsmasq"  # made by dnsmasq-base
 OPTIONS = "NATNETD_DNSMASQ_OPTIONS"
 """More words for its command line, for the lab: --no-ping saves a new guest three seconds."""
 
-Errors = dict[str, str]  # by network
-
+ROOT_ONLY = "dnsmasq is started and stopped by root: run natnetd as root, or as its package does"
 UNIT = "natnetd-dnsmasq@"
 UNIT_FILES = (
     Path("/etc/systemd/system", f"{UNIT}.service"),
@@ -73,8 +71,8 @@ class Starter(Protocol):
     def know(self, running: Mapping[str, str], /) -> None:
         """Hear which instances run, by network: as NETWORK.DIGEST."""
 
-    def awaited(self) -> Mapping[str, str]:
-        """Which instances were asked for and may still come, as NETWORK.DIGEST."""
+    def asked(self) -> Mapping[str, str | None]:
+        """What was asked for and may still come, by network: NETWORK.DIGEST, or None for no instance."""
 
 
 class Direct:
@@ -130,8 +128,8 @@ class Direct:
     def know(self, running: Mapping[str, str], /) -> None:
         """Nothing depends on it."""
 
-    def awaited(self) -> Mapping[str, str]:
-        """None: when `start` returns, it runs."""
+    def asked(self) -> Mapping[str, str | None]:
+        """Nothing: when `start` returns, it runs."""
         return {}
 
 
@@ -155,8 +153,8 @@ class Units:
     def know(self, running: Mapping[str, str], /) -> None:
         """Nothing depends on it."""
 
-    def awaited(self) -> Mapping[str, str]:
-        """None: when `start` returns, it runs."""
+    def asked(self) -> Mapping[str, str | None]:
+        """Nothing: when `start` returns, it runs."""
         return {}
 
 
@@ -176,75 +174,33 @@ def systemctl(*words: str) -> str:
     return done.stderr.strip().splitlines()[0] if done.returncode and done.stderr.strip() else ""
 
 
-class ByDeputy:
-    """We are not root: the deputy starts units natnetd-dnsmasq@NETWORK.DIGEST.service, and stops others.
-
-    `ask` is told all instances that shall run, as NETWORK.DIGEST, and which of them are to reload; it raises
-    HostError. Asking blocks nothing: what was asked for counts as done for ten seconds.
-    """
-
-    def __init__(
-        self,
-        ask: Callable[[frozenset[str], frozenset[str]], None],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.ask = ask
-        self.clock = clock
-        self.wanted: dict[str, str] = {}
-        self.since: dict[str, float] = {}
-
-    def know(self, running: Mapping[str, str], /) -> None:
-        """Learn what runs: what was not asked for by us was so by an earlier natnetd."""
-        self.wanted = {**running, **self.wanted}
-        for name in running:
-            self.since.pop(name, None)
+class Nobody:
+    """We are not root, and nobody can be asked."""
 
     def start(self, files: Mapping[str, Path], /) -> Errors:
-        """Ask for these too."""
-        late = files.keys() & self.since.keys() - self.awaited().keys()
-        self.wanted |= {name: path.stem for name, path in files.items()}
-        self.since |= dict.fromkeys(files, self.clock())
-        errors = self.tell(files)
-        return (
-            dict.fromkeys(late, "natnetd-deputy has not started it: systemctl status natnetd-deputy") | errors
-        )
+        """Say so."""
+        return dict.fromkeys(files, ROOT_ONLY)
 
     def stop(self, running: Mapping[str, int], /) -> Errors:
-        """Ask for all but these; one that is started anew with another text is asked for by `start`."""
-        for name in running:
-            self.wanted.pop(name, None)
-            self.since.pop(name, None)
-        return self.tell(running)
+        """Say so."""
+        return dict.fromkeys(running, ROOT_ONLY)
 
     def reload(self, running: Mapping[str, int], /) -> Errors:
-        """Ask for the same, and for a reload."""
-        return self.tell(running, frozenset(self.wanted[name] for name in running if name in self.wanted))
+        """Say so."""
+        return dict.fromkeys(running, ROOT_ONLY)
 
-    def tell(self, names: Collection[str], again: frozenset[str] = frozenset()) -> Errors:
-        """Ask if it is about any network, and say why it could not be asked."""
-        if not names:
-            return {}
-        try:
-            self.ask(frozenset(self.wanted.values()), again)
-        except HostError as error:
-            return dict.fromkeys(names, str(error))
+    def know(self, running: Mapping[str, str], /) -> None:
+        """Nothing depends on it."""
+
+    def asked(self) -> Mapping[str, str | None]:
+        """Nothing."""
         return {}
-
-    def awaited(self) -> Mapping[str, str]:
-        """Those that were asked for a short time ago."""
-        now = self.clock()
-        return {n: self.wanted[n] for n, at in self.since.items() if now - at < ANSWER_PATIENCE}
-
-
-def alone(_wanted: frozenset[str], _again: frozenset[str], /) -> None:
-    """Where nobody can be asked."""
-    raise HostError("dnsmasq is started by root: run natnetd as root, or with natnetd-deputy")
 
 
 def starter(units: bool) -> Starter:  # noqa: FBT001  # what `places` found
     """The way of starting that is open to us."""
     if os.geteuid() != 0:
-        return ByDeputy(alone)
+        return ByDeputy() if units else Nobody()
     return Units() if units else Direct()
 
 
