@@ -8,7 +8,7 @@ from natnetd.host import Finding, Snapshot, State
 from natnetd.model import Config, Network, Whole
 from natnetd.rows import PHYSICAL, Link
 from natnetd.surroundings import surroundings
-from natnetd.ways import astray, misfits
+from natnetd.ways import astray, misfits, wayless
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,8 @@ def judge(config: Config, seen: Snapshot) -> Judged:
         findings += taken(network, seen)
         findings += uplinks(network, seen, by_index)
         findings += source(network, carried)
-        findings += astray(network, config, seen.auto)
+        findings += astray(network, config, seen.auto | seen.auto6)
+        findings += wayless(network, seen.auto6)
         findings += sizes(network, seen)
     findings += in_use(config, seen)
     findings += dict.fromkeys(surroundings(config, seen))

@@ -58,6 +58,13 @@ def astray(network: Network, config: Config, auto: frozenset[str]) -> Iterator[F
     yield Finding(network.name, State.WAITING, f"uplink auto: {why}")
 
 
+def wayless(network: Network, auto6: frozenset[str]) -> Iterator[Finding]:
+    """A network that is to leave translated by IPv6 while the host itself does not."""
+    if network.nat and network.leaves6 and not auto6:
+        text = "the host has no default route of IPv6: by that, guests reach nobody outside"
+        yield Finding(network.name, State.IN_SYNC, text)
+
+
 def misfits(network: Network, link: Link, ports: Iterable[Link]) -> Iterator[Finding]:
     """Guests' interfaces of another MTU than their bridge's: what is too large for one of them is lost."""
     mtu = network.mtu or link.mtu

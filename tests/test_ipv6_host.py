@@ -132,3 +132,13 @@ def test_an_uplink_that_comes_later_hears_routers(host: Namespace, directory: Pa
         assert converged(directory)
         wait_until(lambda: switch("vmbr0/accept_ra") == "2", what="the uplink to hear routers")
         assert undone(directory) == ()
+
+
+NOTE = "i note vmbr1: the host has no default route of IPv6: by that, guests reach nobody outside"
+
+
+def test_a_host_without_a_way_out_by_ipv6_is_told_of(learned: World, net: Networks) -> None:
+    assert [str(finding) for finding in net.become(SIX).findings] == [NOTE]
+    assert net.become(SIX.replace("{uplink: vmbr0}", "{ipv6: false}")).findings == ()
+    learned.host.ip("route add default via 2001:db8:203::1")
+    assert net.become(SIX).findings == ()

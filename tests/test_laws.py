@@ -101,7 +101,7 @@ def networks(draw: st.DrawFn, name: str) -> Network:
         host_access=draw(st.none() | st.lists(SERVICES, max_size=3).map(tuple)),
         dhcp=draw(st.none() | st.sampled_from([Dhcp(), Dhcp(static_only=True)])),
         dns=draw(st.none() | st.just(Dns())),
-        ra=draw(st.booleans()),
+        ra=draw(st.booleans()) and any(":" in a for a in addresses),
     )
 
 
