@@ -37,7 +37,7 @@ NAT = Section(
             "The address guests are seen under outside, or a pool of them: a range, or all addresses of a "
             "prefix. They must be ones that the host answers for. With `masquerade` it is the address of the "
             "uplink, whatever that is at the time. Several networks may share one source. Connections that "
-            "are established keep theirs when it changes.",
+            "are established keep theirs when it changes. It is for IPv4; IPv6 takes the uplink's address.",
             "`masquerade`",
             ("192.0.2.10", "192.0.2.10-192.0.2.20", "192.0.2.16/28"),
             value="masquerade",
@@ -145,9 +145,10 @@ NETWORK_KEYS = (
     Key(
         "nat",
         Feature(NAT),
-        "Guests leave translated. `true` stands for any uplink and its own address. New connections from "
-        "outside are dropped, except by `inbound`. Not together with `routed`; where one of them comes from "
-        "`defaults`, the one the network says itself holds.",
+        "Guests leave translated. `true` stands for any uplink and its own address. Of IPv6, unique-local "
+        "prefixes are translated; see `ipv6`. New connections from outside are dropped, except by `inbound`. "
+        "Not together with `routed`; where one of them comes from `defaults`, the one the network says "
+        "itself holds.",
         "`false`",
         (True, {"uplink": "vmbr0"}, {"uplink": "vmbr0", "source": "192.0.2.10"}),
         value=False,
