@@ -140,11 +140,14 @@ def asked(ns: Namespace, directory: Path) -> dict[str, str]:
     return dict(line.partition("=")[::2] for line in out.read_text().splitlines() if "=" in line)
 
 
-def test_a_bridge_that_was_made_anew_is_told_of_again(world: World, net: Networks) -> None:
+@pytest.mark.parametrize("more", [(), ("link add vmbr1 type bridge",)])
+def test_a_bridge_that_was_made_anew_is_told_of_again(
+    world: World, net: Networks, more: tuple[str, ...]
+) -> None:
     text = '{vmbr1: {addresses: "fd00:1::1/64", nat: true, ra: true, dns: false}}'
     become(net, text)
     guest = net.guest("one", "vmbr1")
-    world.host.ip("link del vmbr1")
+    world.host.ip("link del vmbr1", *more)
     report = net.become(f" {text}")
     assert "vmbr1 (DHCPv6)" in "".join(
         str(o.change) for o in (*report.outcomes, *net.become(f" {text}").outcomes)

@@ -87,6 +87,7 @@ TURNS = {
 TURNS6 = {
     "another default route": (("route replace default via 2001:db8:2::1 metric 100",), {"up2"}),
     "no default route": (("route del default via 2001:db8:1::1",), set()),
+    "a VPN": (("route add 2000::/3 via 2001:db8:2::1",), {"up2"}),
     "a rule": (("route add default via 2001:db8:2::1 table 100", "-6 rule add lookup 100"), {"up2"}),
     "a link that is gone": (("link del up1",), set()),
     "an address that is gone": (("addr flush dev up1",), {"up1"}),
