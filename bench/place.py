@@ -58,11 +58,12 @@ def gateway(number: int) -> str:
     return f"10.{number >> 8}.{number & 255}.1/24"
 
 
-def text(networks: int, *, metrics: bool = False) -> str:
+def text(networks: int, *, metrics: bool = False, dhcp: bool = False) -> str:
     """Write a file with so many networks that leave by the uplink."""
     rows = [f"  {name(i)}: {{description: Network {i}, addresses: {gateway(i)}}}" for i in range(networks)]
     head = [] if metrics else ["metrics: false"]
-    return "\n".join([*head, "defaults:", f"  nat: {{uplink: {UPLINK}}}", "networks:", *rows]) + "\n"
+    shared = ["defaults:", f"  nat: {{uplink: {UPLINK}}}", *(["  dhcp: true"] if dhcp else [])]
+    return "\n".join([*head, *shared, "networks:", *rows]) + "\n"
 
 
 def wanted(networks: int) -> Config:

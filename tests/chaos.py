@@ -20,8 +20,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import chaos_files as files
-from ground import BOUND, Ground, Plugged, Refused, carried
+from ground import BOUND, Ground, Plugged, Refused, at_home, carried
 from harm import HARMS, Harm
+from leasing import crowd
 
 from natnetd import status
 from natnetd.errors import HostError
@@ -254,6 +255,10 @@ class Chaos:
                 assert answer.startswith(f"[{HOST6}]:"), f"{guest.name} is seen as {answer}"
         untranslated = [who for who in g.echoes["internet"].asked if who.startswith(("10.", "[fd"))]
         assert not untranslated, f"seen outside: {untranslated}"
+        served = [guest for guest in ready if g.networks[guest.bridge].get("dhcp")]
+        if served:
+            one = g.rng.choice(served)
+            assert crowd(one.ns, 1), f"{one.name} got no answer by DHCP"
         if len(ready) > 1 and g.rng.random() < 0.3:
             self.between(*g.rng.sample(ready, 2))
 
@@ -371,7 +376,7 @@ def difference(have: Any, want: Any) -> str:
 @contextmanager
 def chaos(host: Namespace, directory: Path, seed: int) -> Iterator[Chaos]:
     """Lay the ground for one run, and clear it."""
-    with World(host) as world:
+    with World(host) as world, at_home(directory):
         ground = Ground(world, directory, random.Random(seed))  # noqa: S311
         try:
             yield Chaos(ground, seed)

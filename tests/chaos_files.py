@@ -48,6 +48,11 @@ def subnet(name: str) -> int:
     return NAMES.index(name) + 1
 
 
+def reserved(n: int) -> list[dict[str, str]]:
+    """One guest's address, and its name."""
+    return [{"mac": f"02:00:00:00:{n:02x}:99", "address": f"10.{n}.0.99", "name": "kept"}]
+
+
 def network(rng: random.Random, name: str, others: list[str], *, closed: bool) -> dict[str, Any]:
     """Draw one network."""
     n = subnet(name)
@@ -66,6 +71,7 @@ def network(rng: random.Random, name: str, others: list[str], *, closed: bool) -
         (0.4, "description", rng.choice(["Lab", "Büro « 1 »", 'with "quotes" and \\'])),
         (0.05, "stp", True),
         (0.1, "forward_delay", 2),
+        (0.4, "dhcp", rng.choice([True, True, {"lease_time": "2h", "reservations": reserved(n)}])),
         (0.3, "host_access", rng.choice([False, ["22/tcp", "20-30/tcp", "5000-5009/udp"]])),
     )
     found |= {key: value for chance, key, value in perhaps if rng.random() < chance}

@@ -1,14 +1,15 @@
 """The ground of the chaos: the host, the real service, and a model of what is whose."""
 
 import json
+import os
 import random
 import re
 import signal
 import socket
 import subprocess
-from collections.abc import Iterable
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from natnetd.lab.wait import wait_until
 from natnetd.lab.world import FIRST, Guest, Uplink, World
 from natnetd.linux import additions, open_host
 from natnetd.linux.netlink import NETFILTER, ROUTE, Asker, open_socket
+from natnetd.linux.nfnl import generation
 from natnetd.linux.nft import nftables_context
 from natnetd.model import Config
 from natnetd.plan import Plan
@@ -33,6 +35,7 @@ BOUND = 30.0
 """Seconds to converge. A fight is repaired once a second, what fails is tried after up to 3; the rest is for
 a busy machine: while another namespace with many bridges is cleared, nobody changes a link for seconds. It
 stays below the minute after which natnetd looks at everything and would mend what it had missed."""
+CALM = 200  # listings until one is undisturbed
 OUR_TABLE = ("inet", "natnetd")
 THEIRS = ("10.77.", "172.", "203.0.113.", "198.18.", "2001:")
 """How addresses of others begin; no file has such."""
@@ -50,6 +53,25 @@ PASSING = (
 """Words in the names of a bridge's figures that change by themselves."""
 UNSET = (*PASSING, "ageing_time")
 """Those, and one that nobody but a harm sets: he may have given his bridge to us."""
+
+
+@contextmanager
+def at_home(directory: Path) -> Iterator[None]:
+    """Have a host of this process look for its dnsmasq in a directory, where a service may keep them."""
+    own = {
+        "RUNTIME_DIRECTORY": str(directory / "run"),
+        "STATE_DIRECTORY": str(directory / "state"),
+        "NATNETD_DNSMASQ_OPTIONS": "--no-ping",
+    }
+    before = {name: os.environ.get(name) for name in own}
+    os.environ.update(own)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 class Refused(Exception):  # noqa: N818  # somebody was quicker: that is what chaos is like
@@ -262,9 +284,18 @@ class Ground:
         self.tables[family, name] = self.portrait_of_table(family, name)
 
     def portrait_of_table(self, family: str, name: str) -> str:
-        """List a table by a process: the cache of a context in use has been seen to hold chains twice."""
+        """List a table by a process: the cache of a context in use has been seen to hold chains twice.
+
+        So has a process's own, where somebody commits while it reads: only a calm moment's listing counts.
+        """
         words = ["nft", "-s", "-a", "list", "table", family, name]
-        return subprocess.run(words, text=True, capture_output=True, check=False).stdout
+        told = ""
+        for _ in range(CALM):
+            before = generation(self.filter)
+            told = subprocess.run(words, text=True, capture_output=True, check=False).stdout
+            if generation(self.filter) == before:
+                break
+        return told
 
     def remember_link(self, name: str) -> None:
         self.portraits[name] = self.portrait(name)
@@ -311,9 +342,11 @@ class Ground:
         return self.references[key]
 
     def build(self) -> dict[str, Any]:
-        host = open_host()
+        with at_home(self.directory / "elsewhere"):
+            host = open_host()
         try:
-            report = reconcile(self.wanted, host, Pass())
+            plain = {name: replace(n, dhcp=None, dns=None) for name, n in self.wanted.networks.items()}
+            report = reconcile(replace(self.wanted, networks=plain), host, Pass())
             assert report.ok, [o.error for o in report.outcomes if o.error]
             return self.described(nftables_context(), self.networks)
         finally:

@@ -136,7 +136,8 @@ def test_an_answer_wakes_the_loop_also_in_a_new_directory(desk: Desk) -> None:
     assert list(clock.read()) == []
 
 
-WANT = Server(("interface=a",), ("52:54:00:00:00:01,10.0.0.9",), ("10.0.0.9 web",))
+BRIDGE = "lo"  # it must be there
+WANT = Server(("interface=lo",), ("52:54:00:00:00:01,10.0.0.9",), ("10.0.0.9 web",))
 
 
 @pytest.fixture
@@ -148,24 +149,29 @@ def door(tmp_path: Path, desk: Desk) -> Iterator[ServiceDoor]:
 
 
 def changed(have: Any, want: Any) -> Change[Server]:
-    return Change(Layer.SERVICE, "dhcp", "a", "a", have, want)
+    return Change(Layer.SERVICE, "dhcp", BRIDGE, BRIDGE, have, want)
 
 
 def test_what_was_asked_for_counts_as_done_for_ten_seconds(
     door: ServiceDoor, desk: Desk, tmp_path: Path
 ) -> None:
     assert door.apply([changed(None, WANT)]) == [None]
-    assert door.look(None, {}, {}).servers == {"a": WANT}
+    assert door.look(None, {}, {}).servers == {BRIDGE: WANT}
     (path,) = (tmp_path / "files").glob("*.conf")
     assert desk.asked() == ([path.stem], [], [])
     assert not (tmp_path / "leases").exists()
-    another = replace(WANT, config=("interface=a", "no-hosts"))
+    another = replace(WANT, config=("interface=lo", "no-hosts"))
     assert door.apply([changed(WANT, another)]) == [None]
-    assert door.look(None, {}, {}).servers == {"a": another}
+    assert door.look(None, {}, {}).servers == {BRIDGE: another}
     desk.now += PATIENCE
     assert door.look(None, {}, {}).servers == {}
     (error,) = door.apply([changed(None, WANT)])
     assert str(error) == SILENT
+
+
+def test_nothing_is_asked_for_where_there_is_no_bridge(door: ServiceDoor) -> None:
+    (error,) = door.apply([Change(Layer.SERVICE, "dhcp", "gone", "gone", None, WANT)])
+    assert str(error) == "there is no gone"
 
 
 def test_without_a_deputy_it_is_said(door: ServiceDoor) -> None:

@@ -4,11 +4,13 @@ import json
 import os
 import signal
 import socket
+from functools import partial
 from pathlib import Path
 
-from leasing import Client, resolve
+from leasing import Client
 from running import natnetd, reloaded, start
 
+from natnetd.lab.names import resolve
 from natnetd.lab.service import Service
 from natnetd.lab.wait import wait_until
 from natnetd.lab.world import World
@@ -55,6 +57,50 @@ def test_a_kill_is_drift_and_repaired(world: World, directory: Path) -> None:
         assert "repaired in" in service.wait_line("drift: + dhcp vmbr1")
         assert pid(directory) != before
         assert client.renew() == first
+
+
+def test_one_whose_pid_file_was_removed_is_found_and_replaced(world: World, directory: Path) -> None:
+    with started(world, directory) as service:
+        before, lines = pid(directory), len(service.lines())
+        (directory / "run/dnsmasq/vmbr1.pid").unlink()
+        reloaded(service)
+        service.wait_line("+ dhcp vmbr1", after=lines)
+        assert pid(directory) != before
+        wait_until(lambda: not Path(f"/proc/{before}").exists() or dead(before), what="the end of the first")
+        assert states(directory)["vmbr1"] == "in_sync"
+
+
+def test_one_that_was_there_before_its_bridge_is_no_server(world: World, directory: Path) -> None:
+    """It has bound the port of DHCP to no interface, which hides the others from the kernel's lookup."""
+    two = FILE.replace("10.2.0.1/24\n", "10.2.0.1/24\n    dhcp: true\n")
+    with started(world, directory, two) as service:
+        (conf,) = (directory / "run/dnsmasq").glob("vmbr2.*.conf")
+        file = directory / "run/dnsmasq/vmbr2.pid"
+        service.send(signal.SIGSTOP)
+        world.host.ip("link del vmbr2")
+        killed = int(file.read_text())
+        os.kill(killed, signal.SIGKILL)
+        world.host.check(["dnsmasq", f"--conf-file={conf}"])
+        early = int(file.read_text())
+        assert early != killed
+        world.host.ip("link add vmbr2 up type bridge", "addr add 10.2.0.1/24 dev vmbr2")
+        holds = partial(world.host.check, ["ss", "-Hlun", "src", "10.2.0.1:53"])
+        wait_until(holds, what="it to have found the bridge")
+        before = len(service.lines())
+        service.send(signal.SIGCONT)
+        service.wait_line("dhcp vmbr2", "repaired in", after=before)
+        wait_until(
+            lambda: not Path(f"/proc/{early}").exists() or dead(early), what="the end of the early one"
+        )
+        wait_until(lambda: set(states(directory).values()) == {"in_sync"}, what="rest")
+        reloaded(service)
+        assert not [line for line in service.lines()[before:] if "dhcp vmbr1" in line]
+        assert Client(world.guest("one", "vmbr1", []), directory, "udhcpc").bound().address
+        assert Client(world.guest("two", "vmbr2", []), directory, "udhcpc").bound().address
+
+
+def dead(number: int) -> bool:
+    return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def test_neither_a_restart_nor_a_kill_of_natnetd_touches_it(world: World, directory: Path) -> None:

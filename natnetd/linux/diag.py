@@ -6,8 +6,9 @@
 import socket
 import struct
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from socket import IPPROTO_UDP
 
 from natnetd.errors import HostError
 from natnetd.linux.netlink import Asker, attributes
@@ -20,12 +21,19 @@ ALL_STATES = 0xFFFFFFFF
 COOKIE = struct.Struct("=III")
 ANY = (0xFFFFFFFF, 0xFFFFFFFF)
 
+INTERFACE, INTERFACE_AT = struct.Struct("=I"), 40
+OWNER, OWNER_AT = struct.Struct("=II"), 64
 ATTRIBUTES = 72
-"""Where they begin: behind inet_diag_msg."""
+"""Where parts of inet_diag_msg stand, and what is behind it."""
 CGROUP_ID = 21  # INET_DIAG_CGROUP_ID: Linux 5.9; everybody is told
 
 Owner = tuple[int, int]
 """User and inode of a socket."""
+
+
+def family_of(address: str) -> socket.AddressFamily:
+    """Tell an address's family."""
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
 class Diag:
@@ -34,18 +42,29 @@ class Diag:
     def __init__(self) -> None:
         self.asker: Asker | None = None
 
-    def holders(
-        self, address: str, port: int, protocols: Iterable[int], link: int = 0
-    ) -> list[Owner | None] | None:
-        """Tell who holds a port at an address, for each protocol; None: that cannot be told.
-
-        With a `link` it is whoever bound the port to that interface, or else to none.
-        """
+    def holders(self, address: str, port: int, protocols: Iterable[int]) -> list[Owner | None] | None:
+        """Tell who holds a port at an IPv4 address, for each protocol; None: that cannot be told."""
         try:
             asker = self.asker = self.asker or Asker(SOCK_DIAG)
-            return [self.holder(asker, p, (address, port, link)) for p in protocols]
+            return [self.holder(asker, p, (address, port, 0)) for p in protocols]
         except (HostError, OSError):  # no such module
             return None
+
+    def bound(self, port: int, link: int, address: str = "0.0.0.0") -> Iterator[Owner]:  # noqa: S104
+        """Tell who bound a port to an interface by UDP. Raises HostError, OSError: that cannot be told.
+
+        First whom the kernel finds at once: where somebody has bound the port to none, that may be him. Then
+        all there are, which takes some ms.
+        """
+        asker = self.asker = self.asker or Asker(SOCK_DIAG)
+        found = self.socket(asker, IPPROTO_UDP, (address, port, link))
+        if found and INTERFACE.unpack_from(found, INTERFACE_AT)[0] == link:
+            yield OWNER.unpack_from(found, OWNER_AT)
+        body = REQUEST.pack(family_of(address), IPPROTO_UDP, 0, 0, ALL_STATES, port, 0, bytes(16), bytes(16))
+        for row in asker.dump(BY_FAMILY, body + COOKIE.pack(0, *ANY)):
+            here = struct.unpack_from("!H", row, 4)[0] == port
+            if here and INTERFACE.unpack_from(row, INTERFACE_AT)[0] == link:
+                yield OWNER.unpack_from(row, OWNER_AT)
 
     def cgroup(self, address: str, port: int, protocol: int) -> int | None:
         """Tell the control group of whoever holds a port: any user may know that, if not the process."""
@@ -61,8 +80,7 @@ class Diag:
         found = self.socket(asker, protocol, place)
         if found is None:
             return None
-        uid, inode = struct.unpack_from("=II", found, 64)
-        return uid, inode
+        return OWNER.unpack_from(found, OWNER_AT)
 
     def socket(self, asker: Asker, protocol: int, place: tuple[str, int, int]) -> bytes | None:
         """Ask for one socket. Raises OSError.
@@ -70,7 +88,7 @@ class Diag:
         A kernel before 5.7 takes a UDP socket's own end for the other one, so both are tried.
         """
         address, port, link = place
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        family = family_of(address)
         own, none = socket.inet_pton(family, address).ljust(16, b"\0"), bytes(16)
         for ends in ((port, 0, own, none), (0, port, none, own)):
             body = REQUEST.pack(family, protocol, 0, 0, ALL_STATES, *ends) + COOKIE.pack(link, *ANY)

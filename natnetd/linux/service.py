@@ -5,6 +5,7 @@ Which lists it has read since is in NETWORK.read.
 """
 
 import os
+import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from natnetd.rows import Address, Link, Served, Server
 from natnetd.state import replace_file
 
 DNS_PORT, DHCP_PORT, DHCP6_PORT = 53, 67, 547
+V4, V6 = ("0.0.0.0", DHCP_PORT), ("::", DHCP6_PORT)  # noqa: S104  # what is asked, nothing binds it
 UNKNOWN = ("?",)
 """Lines that nobody wants: what a process has read cannot be told."""
 
@@ -88,15 +90,29 @@ class ServiceDoor:
         """
         found = set()
         for at in asked:
-            if at == link.name:
-                held = self.diag.holders("0.0.0.0", DHCP_PORT, (IPPROTO_UDP,), link.index)  # noqa: S104
-            elif at == by6(link.name):
-                held = self.diag.holders("::", DHCP6_PORT, (IPPROTO_UDP,), link.index)
+            if at in (link.name, by6(link.name)):
+                hears = self.hears_dhcp(pid, link.index, *(V6 if at == by6(link.name) else V4))
             else:
-                held = self.diag.holders(at, DNS_PORT, (IPPROTO_TCP, IPPROTO_UDP))
-            if held is not None and not all(owner and self.owns(pid, owner) for owner in held):
+                hears = self.hears_dns(pid, at)
+            if not hears:
                 found.add(at)
         return frozenset(found)
+
+    def hears_dns(self, pid: int, address: str) -> bool:
+        """Whether a process holds the port at an address; also if that cannot be told."""
+        held = self.diag.holders(address, DNS_PORT, (IPPROTO_TCP, IPPROTO_UDP))
+        return held is None or all(owner and self.owns(pid, owner) for owner in held)
+
+    def hears_dhcp(self, pid: int, link: int, address: str, port: int) -> bool:
+        """Whether a process has bound the port to a bridge; also if that cannot be told.
+
+        One that started before its bridge was there has bound it to none: it would hear all networks, and
+        hide from the kernel's lookup who bound it to theirs.
+        """
+        try:
+            return any(self.owns(pid, owner) for owner in self.diag.bound(port, link, address))
+        except (HostError, OSError):
+            return True
 
     def owns(self, pid: int, owner: Owner) -> bool:
         """Whether a socket is a process's; what that has is read again if it seems not to be."""
@@ -164,10 +180,11 @@ class ServiceDoor:
                     errors[change.key] = (
                         f"cannot write {error.filename or self.places.files}: {error.strerror}"
                     )
+        errors |= {c.key: f"there is no {c.key}" for c in changes if c.want and not there(c.key)}
         todo = [c for c in changes if c.key not in errors]
         anew = [c for c in todo if c.want is None or c.have is None or restarts(c.have, c.want)]
         again = [c for c in todo if c not in anew]
-        errors |= self.starter.stop(self.fds(c.key for c in anew if c.have))
+        errors |= self.starter.stop(self.fds(c.key for c in anew))
         files = {c.key: self.conf(c.key, c.want) for c in anew if c.want}
         errors |= {name: self.explained(name, told) for name, told in self.starter.start(files).items()}
         errors |= self.starter.reload(self.fds(c.key for c in again))
@@ -179,9 +196,21 @@ class ServiceDoor:
         return [HostError(errors[c.key]) if c.key in errors else None for c in changes]
 
     def fds(self, names: Iterable[str]) -> dict[str, int]:
-        """Find the processes of some networks."""
+        """Find the processes of some networks; also those whose pid file somebody removed."""
         found = {n: self.deaths.follow(n, pid_of(self.places.pids / f"{n}.pid")) for n in names}
+        lost = dict(self.lost()) if None in found.values() else {}
+        self.starter.know({n: Path(lost[n][1]).stem for n in found.keys() & lost.keys()})
+        found |= {n: self.deaths.follow(n, lost[n][0]) for n, fd in found.items() if fd is None and n in lost}
         return {name: fd for name, fd in found.items() if fd is not None}
+
+    def lost(self) -> Iterator[tuple[str, tuple[int, str]]]:
+        """Find all instances by their command lines (15 us for each process of the host)."""
+        before = f"--conf-file={self.places.files}/"
+        for entry in os.scandir("/proc"):
+            if entry.name.isdigit():
+                words = read_process(int(entry.name), "cmdline").split("\0")
+                for conf in (word.removeprefix("--conf-file=") for word in words if word.startswith(before)):
+                    yield Path(conf).name.rsplit(".", 2)[0], (int(entry.name), conf)
 
     def conf(self, name: str, want: Server) -> Path:
         """Where a configuration belongs."""
@@ -242,6 +271,13 @@ class ServiceDoor:
 def by6(name: str) -> str:
     """How a bridge is called where DHCPv6 is meant."""
     return f"{name} (DHCPv6)"
+
+
+def there(bridge: str) -> bool:
+    """Whether an interface is there."""
+    with suppress(OSError):
+        return bool(socket.if_nametoindex(bridge))
+    return False
 
 
 def four(addresses: Iterable[Address]) -> Iterator[str]:

@@ -1,0 +1,61 @@
+"""What a dnsmasq for each network costs: its start, and repairs beside those of a host without."""
+
+import time
+from collections.abc import Callable, Iterator
+
+from bench.disturb import Address, Element, Victim
+from bench.disturb_whole import Table
+from bench.figures import Row, Spread
+from bench.place import Asked, Place, cpu, place, text
+from bench.repair import by_natnetd
+
+REPAIRED: tuple[tuple[str, Callable[[int], Victim]], ...] = (
+    ("deleted set element", Element),
+    ("deleted address", Address),
+    ("table deleted by netlink", Table),
+)
+QUIET = 20.0  # seconds
+
+
+def rows(asked: Asked) -> Iterator[Row]:
+    """Yield the repairs of networks that are served, beside those of the same ones that are not."""
+    for networks in asked.sizes:
+        with place(asked.sandbox, networks) as there:
+            there.start()
+            plain = dict(repairs(there, networks, asked.runs))
+            idle = resting(there)
+            started = reloaded(there, text(networks, dhcp=True))
+            yield Row("served", "all dnsmasq started", networks, "s", Spread.of([started]))
+            served = dict(repairs(there, networks, asked.runs))
+            for what, spread in served.items():
+                yield Row("served", what, networks, "ms", spread, "without DHCP", plain[what])
+            what = f"CPU over {QUIET:.0f} quiet seconds"
+            yield Row("served", what, networks, "ms", resting(there), "without DHCP", idle)
+            reloaded(there, text(networks))  # their processes would keep the namespace
+
+
+def repairs(there: Place, networks: int, runs: int) -> Iterator[tuple[str, Spread]]:
+    """Time some repairs by the service that runs."""
+    for what, make in REPAIRED:
+        victim = make(networks)
+        there.reload()
+        yield what, by_natnetd(there, victim, runs)
+        victim.close()
+
+
+def reloaded(there: Place, file: str) -> float:
+    """Put a file in force; return the seconds until it is."""
+    there.file.write_text(file, "utf-8")
+    start = time.perf_counter()
+    there.reload()
+    return time.perf_counter() - start
+
+
+def resting(there: Place) -> Spread:
+    """Tell what the service costs while nothing happens."""
+    assert there.service is not None
+    pid = there.service.process.pid
+    there.rest()
+    before = cpu(pid)
+    time.sleep(QUIET)
+    return Spread.of([cpu(pid) - before], 1000)
