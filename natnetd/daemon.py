@@ -60,7 +60,7 @@ class Watched(Host, Protocol):
 class Following(Protocol):
     """The source of news about the way to the internet."""
 
-    def follow(self, known: frozenset[str], /) -> bool:
+    def follow(self, known: frozenset[str], known6: frozenset[str], /) -> bool:
         """Take it that these ways are known; the first time return whether they are others by now."""
 
 
@@ -231,7 +231,7 @@ class Daemon:
         )
         self.public.take_in(report)
         if report.scope.networks is None and report.seen.links:
-            ways = config.all.ways | report.seen.default_links | report.seen.auto
+            ways = config.all.ways | report.seen.default_links | report.seen.auto | report.seen.auto6
             self.around.events.watch(config.networks, ways, report.seen.links)
         waiting = next_try(self.before)
         if report.blind:
@@ -250,7 +250,7 @@ class Daemon:
         matters = config.all.follows or config.all.any_way
         if not matters or self.around.way is None or report.scope != ALL or report.blind:
             return
-        if self.around.way.follow(report.seen.auto):
+        if self.around.way.follow(report.seen.auto, report.seen.auto6):
             self.times.retry, self.retry_scope = self.around.clock(), ALL
 
     def held(self, heard: Wakeup) -> bool:

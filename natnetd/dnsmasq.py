@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Interface
 
 from natnetd import ranges
+from natnetd.advertising import advertising
 from natnetd.host import Finding, Snapshot, State
 from natnetd.model import Config, Dhcp, Dns, Network, Span
 from natnetd.rows import Served, Server
@@ -44,8 +45,11 @@ def config(network: Network, served: Served) -> Iterator[str]:
     yield "except-interface=lo"
     yield "bind-dynamic"
     yield "no-hosts"
-    if network.dhcp:
+    if network.dhcp or network.ra:
         yield f"dhcp-leasefile={served.leases}/{name}.leases"
+    if network.ra:
+        yield from advertising(network, domain_of(network) if network.dns else "")
+    if network.dhcp:
         yield f"dhcp-hostsfile={served.files}/{name}.hosts"
         yield from telling(network, network.dhcp)
     if network.dns:
@@ -91,7 +95,7 @@ def routing(network: Network, dhcp: Dhcp, number: int, gateway: IPv4Interface) -
     Where the host is the default gateway they would say nothing new, and are left out.
     """
     router = next((r for r in dhcp.options.get("router", ()) if IPv4Address(r) in gateway.network), "")
-    if not router and not network.closed:
+    if not router and network.leaves4:
         return  # dnsmasq names itself
     tag = f"tag:net{number}"
     yield f"dhcp-option={tag},3" + (f",{router}" if router else "")
@@ -165,7 +169,7 @@ def notes(wanted: Config, seen: Snapshot) -> Iterator[Finding]:
     if seen.served is None or seen.served.installed:
         return
     for network in wanted.networks.values():
-        if network.dhcp or network.dns:
+        if network.served:
             yield Finding(network.name, State.WAITING, ABSENT)
 
 

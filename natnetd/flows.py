@@ -1,18 +1,19 @@
 """Which flows are as they should be; pure. After a gap in NAT the others are found and forgotten."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv4Network, collapse_addresses
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 
 from natnetd.host import Layer
-from natnetd.model import Config, Network
+from natnetd.model import UNIQUE_LOCAL, Config, Network
 from natnetd.report import Report
 
+Subnet = IPv4Network | IPv6Network
 Prefix = tuple[int, int]
 """Address and mask."""
 
-MULTICAST = 0xE0000000
-"""224.0.0.0: from here on nothing is translated."""
+MULTICAST, MULTICAST6 = 0xE0000000, 0xFF << 120
+"""224.0.0.0, and ff00::/8: from here on nothing is translated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,9 @@ class Suspects:
     """Subnets of all networks."""
     own: frozenset[int] = frozenset()
     """Addresses of this host."""
+    multicast: int = MULTICAST
+    six: "Suspects | None" = None
+    """The same for IPv6, if there is any."""
 
     def origin(self, source: int) -> Origin | None:
         """Find whose flow it is; None: not ours to judge."""
@@ -42,7 +46,7 @@ class Suspects:
 
     def wrong(self, origin: Origin, destination: int, *, translated: bool) -> bool:
         """Say whether a flow is against the rules: untranslated on its way out, or on no way it may take."""
-        if destination >= MULTICAST or destination in self.own:
+        if destination >= self.multicast or destination in self.own:
             return False
         if any(within(destination, prefix) for prefix in self.inside):
             return not any(within(destination, prefix) for prefix in origin.reach)
@@ -58,30 +62,48 @@ def within(address: int, prefix: Prefix) -> bool:
 
 def suspects(config: Config) -> Suspects:
     """Sum up a configuration; whoever looks at the host adds its own addresses."""
-    subnets = {name: prefixes(subnets_of(network)) for name, network in config.networks.items()}
+    six = of_family(config, 6)
+    return replace(of_family(config, 4), six=replace(six, multicast=MULTICAST6) if six.origins else None)
+
+
+def of_family(config: Config, version: int) -> Suspects:
+    """Sum up one family."""
+    subnets = {name: prefixes(subnets_of(n, version)) for name, n in config.networks.items()}
     return Suspects(
-        tuple(o for n in config.networks.values() for o in origins(n, subnets)),
-        prefixes(subnet for n in config.networks.values() for subnet in subnets_of(n)),
+        tuple(o for n in config.networks.values() for o in origins(n, version, subnets)),
+        prefixes(subnet for n in config.networks.values() for subnet in subnets_of(n, version)),
     )
 
 
-def origins(network: Network, subnets: Mapping[str, tuple[Prefix, ...]]) -> Iterator[Origin]:
+def origins(network: Network, version: int, subnets: Mapping[str, tuple[Prefix, ...]]) -> Iterator[Origin]:
     """Sum up one network."""
-    way_out = "routed" if network.routed else "nat" if network.nat else "closed"
-    exempt = prefixes(network.nat.exempt) if network.nat else ()
+    nat = network.nat
+    exempt = prefixes(n for n in nat.exempt if n.version == version) if nat else ()
     reach = tuple(p for name in (network.name, *network.reach) for p in subnets.get(name, ()))
     for prefix in subnets[network.name]:
-        yield Origin(prefix, way_out, exempt, reach)
+        yield Origin(prefix, way_out(network, version, prefix), exempt, reach)
 
 
-def subnets_of(network: Network) -> Iterator[IPv4Network]:
-    """The IPv4 subnets of a network."""
-    return (a.network for a in network.addresses if isinstance(a, IPv4Interface))
+def way_out(network: Network, version: int, prefix: Prefix) -> str:
+    """How guests of a subnet leave."""
+    nat = network.nat
+    if network.routed:
+        return "routed"
+    if nat is None or not (nat.ipv4 if version == 4 else nat.ipv6):
+        return "closed"
+    local = within(prefix[0], (int(UNIQUE_LOCAL.network_address), int(UNIQUE_LOCAL.netmask)))
+    return "routed" if version == 6 and nat.routed6 and not local else "nat"
 
 
-def prefixes(networks: Iterable[IPv4Network]) -> tuple[Prefix, ...]:
-    """Make subnets quick to compare."""
-    return tuple((int(n.network_address), int(n.netmask)) for n in collapse_addresses(networks))
+def subnets_of(network: Network, version: int) -> Iterator[Subnet]:
+    """The subnets of a network, of one family."""
+    return (a.network for a in network.addresses if a.version == version)
+
+
+def prefixes(networks: Iterable[Subnet]) -> tuple[Prefix, ...]:
+    """Make subnets of one family quick to compare."""
+    kept = collapse_addresses(networks)  # type: ignore[type-var]
+    return tuple((int(n.network_address), int(n.netmask)) for n in kept)
 
 
 def gap(report: Report) -> bool:

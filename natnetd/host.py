@@ -145,6 +145,7 @@ class Before:
     ports: Mapping[str, tuple[Port, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     auto: frozenset[str] = frozenset()
+    auto6: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,7 @@ class Snapshot:
     table: Table | None = None
     default_links: frozenset[str] = frozenset()
     auto: frozenset[str] = frozenset()
+    auto6: frozenset[str] = frozenset()  # and by IPv6
     machine: str = ""
     register: Register | None = None
     served: Served | None = None

@@ -6,12 +6,9 @@ from ipaddress import IPv4Address, IPv4Interface
 
 from natnetd.host import Finding, Snapshot, State
 from natnetd.model import Config, Network, Whole
-from natnetd.rows import Link
+from natnetd.rows import PHYSICAL, Link
 from natnetd.surroundings import surroundings
-from natnetd.ways import astray, misfits
-
-PHYSICAL = frozenset({"", "bond", "team", "vlan", "macvlan", "wlan"})
-"""Kinds of links that lead out of the host: a NIC has no kind; guests come as tun, veth and the like."""
+from natnetd.ways import astray, misfits, wayless
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +44,8 @@ def judge(config: Config, seen: Snapshot) -> Judged:
         findings += taken(network, seen)
         findings += uplinks(network, seen, by_index)
         findings += source(network, carried)
-        findings += astray(network, config, seen.auto)
+        findings += astray(network, config, seen.auto | seen.auto6)
+        findings += wayless(network, seen.auto6)
         findings += sizes(network, seen)
     findings += in_use(config, seen)
     findings += dict.fromkeys(surroundings(config, seen))

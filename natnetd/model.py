@@ -5,9 +5,12 @@ What each key of the file takes and means is said once, in `natnetd.file.keys`.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
 Interface = IPv4Interface | IPv6Interface
+UNIQUE_LOCAL = IPv6Network("fc00::/7")
+"""RFC 4193: what is translated; whatever else there is of IPv6 is routed."""
+SLAAC_PREFIX = 64  # RFC 4862 with RFC 4291 2.5.1: guests make up the other half themselves
 
 
 HIGH_PORTS, ALL_PORTS = (1024, 65535), (1, 65535)
@@ -57,11 +60,14 @@ class Nat:
 
     uplinks: tuple[str, ...] = ()  # empty: any
     source: Pool | None = None  # None: masquerade
-    exempt: tuple[IPv4Network, ...] = ()
+    exempt: tuple[IPv4Network | IPv6Network, ...] = ()
     ports: tuple[int, int] = HIGH_PORTS
     persistent: bool = False
     fully_random: bool = False
     auto: bool = False  # the uplinks are those of the default route; see natnetd.ways
+    ipv4: bool = True  # False: guests do not leave by it
+    ipv6: bool = True
+    routed6: bool = False  # global prefixes are routed, in and out
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +139,7 @@ class Network:
     dhcp: Dhcp | None = None
     dns: Dns | None = None
     count_guests: bool = False
+    ra: bool = False  # router advertisements, and DHCPv6 without addresses
 
     @property
     def closed(self) -> bool:
@@ -143,6 +150,26 @@ class Network:
     def gateways(self) -> tuple[IPv4Interface, ...]:
         """The IPv4 addresses."""
         return tuple(a for a in self.addresses if isinstance(a, IPv4Interface))
+
+    @property
+    def gateways6(self) -> tuple[IPv6Interface, ...]:
+        """The IPv6 addresses."""
+        return tuple(a for a in self.addresses if isinstance(a, IPv6Interface))
+
+    @property
+    def leaves4(self) -> bool:
+        """Whether guests leave by IPv4."""
+        return self.routed or (self.nat is not None and self.nat.ipv4)
+
+    @property
+    def served(self) -> bool:
+        """Whether the network needs a dnsmasq."""
+        return bool(self.dhcp or self.dns or self.ra)
+
+    @property
+    def leaves6(self) -> bool:
+        """Whether guests leave by IPv6."""
+        return bool(self.gateways6) and (self.routed or (self.nat is not None and self.nat.ipv6))
 
     @property
     def ways(self) -> tuple[str, ...]:
@@ -172,6 +199,7 @@ class Whole:
 
     populated: bool = False  # there is a network
     forwards: bool = False  # one of them needs the kernel's forwarding
+    forwards6: bool = False  # and that of IPv6
     ways: frozenset[str] = frozenset()  # interfaces named as uplinks, or as a way in
     any_way: bool = False  # one of them leaves by any uplink
     follows: bool = False  # one of them goes by the default route, or by the size of what an uplink takes
@@ -184,6 +212,7 @@ class Whole:
         return cls(
             populated=bool(all_),
             forwards=bool(open_),
+            forwards6=any(n.gateways6 for n in open_),
             ways=frozenset(name for n in all_ for name in n.ways),
             any_way=any(
                 n.routed or (n.nat is not None and not n.nat.uplinks and not n.nat.auto) for n in all_

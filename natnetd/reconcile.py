@@ -21,7 +21,7 @@ NOTED = ((Layer.REGISTER, registered), (Layer.SERVICE, dnsmasq))
 
 def decide(config: Config, seen: Snapshot, scope: Scope = ALL) -> tuple[Judged, Plan]:
     """Say what stands in the way and what is to be done: pure, the same for plan, apply and the daemon."""
-    config = resolved(config, seen.auto, seen.links)
+    config = resolved(config, seen.auto, seen.links, seen.auto6)
     judged = judge(config, seen) if sees_links(scope) else recall(config, seen.before)
     judged = replace(judged, findings=annotated(judged.findings, config, seen, scope))
     plan = make_plan(KINDS, judged.config, seen, scope)
@@ -70,14 +70,14 @@ def annotated(
 
 def hint(config: Config, scope: Scope, before: Before = NOTHING_KNOWN) -> Hint:
     """Name what a narrow look must ask for: what would be wanted of a host with nothing on it."""
-    config = resolved(config, before.auto, {})
+    config = resolved(config, before.auto, {}, before.auto6)
     elements: tuple[Element, ...] = ()
     if scope.networks is not None and Layer.NFT in scope.layers:
         filled = replace(scope, layers=frozenset({Layer.NFT}), host=False)
         wanted = make_plan(KINDS, config, Snapshot(), filled)
         elements = tuple(c.want for c in wanted if isinstance(c.want, Element))
     sized = any(network.mtu_auto for network in config.networks.values())
-    sizes = config.all.ways | before.auto if sized else frozenset()
+    sizes = config.all.ways | before.auto | before.auto6 if sized else frozenset()
     return Hint(elements, config.all.ways, config.proxmox.register, config.all.follows, sizes)
 
 
@@ -112,7 +112,7 @@ def reconcile(config: Config, host: Host, asked: Pass) -> Report:
     return Report(
         asked.reason,
         asked.scope,
-        replace(seen, before=replace(before, findings=judged.findings, auto=seen.auto)),
+        replace(seen, before=replace(before, findings=judged.findings, auto=seen.auto, auto6=seen.auto6)),
         (*judged.findings, *fights(before.bouts, asked.clock())),
         outcomes,
         choice.late,

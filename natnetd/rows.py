@@ -13,6 +13,9 @@ PROTO = 0x6E
 
 TABLE = "inet natnetd"
 
+PHYSICAL = frozenset({"", "bond", "team", "vlan", "macvlan", "wlan"})
+"""Kinds of links that lead out of the host: a NIC has no kind; guests come as tun, veth and the like."""
+
 
 @dataclass(frozen=True, slots=True)
 class Counter:
@@ -38,6 +41,8 @@ class Link:
     stp: bool | None = None
     forward_delay: int | None = None
     forwarding: bool | None = None
+    forwarding6: bool | None = None  # of IPv6; None: the link has none
+    accept_ra: int | None = None
 
     @property
     def ours(self) -> bool:

@@ -11,7 +11,7 @@ from natnetd import __version__
 from natnetd.codec import pack, unpack
 from natnetd.errors import HostError
 from natnetd.host import Finding, State
-from natnetd.model import Config, Network
+from natnetd.model import Config, Nat, Network
 from natnetd.report import Report, Traffic, states
 from natnetd.rows import Counter, Link
 
@@ -148,7 +148,16 @@ def way_out(network: Network) -> str:
         return "closed"
     how = f"source {network.nat.source}" if network.nat.source else "masquerade"
     uplinks = "the default route" if network.nat.auto else "any uplink"
-    return f"{how} by {', '.join(network.nat.uplinks) or uplinks}"
+    return f"{how} by {', '.join(network.nat.uplinks) or uplinks}{family(network, network.nat)}"
+
+
+def family(network: Network, nat: Nat) -> str:
+    """What is special about one of the families."""
+    if not nat.ipv4:
+        return ", no IPv4"
+    if not network.gateways6 or (nat.ipv6 and not nat.routed6):
+        return ""
+    return ", IPv6 routed" if nat.ipv6 else ", no IPv6"
 
 
 def text(status: Status, *, indent: int | None = None) -> str:

@@ -10,13 +10,24 @@ from natnetd.rows import Link
 LEAST_OF_IPV6 = 1280  # bytes; RFC 8200 section 5
 
 
-def resolved(config: Config, auto: frozenset[str], links: Mapping[str, Link]) -> Config:
-    """Put in what the host says: `auto` are the interfaces by which it sends to the internet."""
+def resolved(
+    config: Config, auto: frozenset[str], links: Mapping[str, Link], auto6: frozenset[str] = frozenset()
+) -> Config:
+    """Put in what the host says: by which interfaces it sends to the internet, and by IPv6 (`auto6`)."""
     if not config.all.follows:
         return config
-    outside = tuple(sorted(auto - config.networks.keys()))
-    networks = {name: sized(led(n, outside), outside, links) for name, n in config.networks.items()}
+    ours = config.networks.keys()
+    networks = {}
+    for name, network in config.networks.items():
+        outside = tuple(sorted(outer(network, auto, auto6) - ours))
+        networks[name] = sized(led(network, outside), outside, links)
     return replace(config, networks=networks, whole=Whole.of(networks.values()))
+
+
+def outer(network: Network, auto: frozenset[str], auto6: frozenset[str]) -> frozenset[str]:
+    """The ways of the families that a network leaves by."""
+    by4 = network.nat is None or network.nat.ipv4
+    return (auto if by4 else frozenset()) | (auto6 if network.leaves6 else frozenset())
 
 
 def led(network: Network, outside: tuple[str, ...]) -> Network:
@@ -45,6 +56,13 @@ def astray(network: Network, config: Config, auto: frozenset[str]) -> Iterator[F
     inside = sorted(auto & config.networks.keys())
     why = f"the default route leads to {inside[0]}, a network of ours" if inside else "no default route"
     yield Finding(network.name, State.WAITING, f"uplink auto: {why}")
+
+
+def wayless(network: Network, auto6: frozenset[str]) -> Iterator[Finding]:
+    """A network that is to leave translated by IPv6 while the host itself does not."""
+    if network.nat and network.leaves6 and not auto6:
+        text = "the host has no default route of IPv6: by that, guests reach nobody outside"
+        yield Finding(network.name, State.IN_SYNC, text)
 
 
 def misfits(network: Network, link: Link, ports: Iterable[Link]) -> Iterator[Finding]:

@@ -39,7 +39,7 @@ from natnetd.report import states
 STEPS = 2000
 QUIET = 0.1
 FORWARDING = "3"  # BR_STATE_FORWARDING
-INTERNET = "198.51.100.7"
+INTERNET, INTERNET6, HOST6 = "198.51.100.7", "2001:db8:198::7", "2001:db8:203::2"
 GUESTS = (("a", "vmbr1"), ("b", "vmbr1"), ("c", "vmbr2"), ("d", "vmbr3"), ("e", "vault"))
 WEIGHTS = list(accumulate(harm.weight for harm in HARMS))
 
@@ -107,7 +107,8 @@ class Chaos:
         g.echoes["internet"] = Echo(g.world.outside)
         for number, (name, bridge) in enumerate(GUESTS):
             n = files.subnet(bridge)
-            guest = g.world.guest(name, bridge, f"10.{n}.0.{10 + number}/24", gateway(bridge))
+            addresses = [f"10.{n}.0.{10 + number}/24", f"{address6(n, number)}/64"]
+            guest = g.world.guest(name, bridge, addresses, [gateway(bridge), gateway6(bridge)])
             g.guests.append(guest)
             g.where[guest.port] = Plugged(g.index(bridge), bridge)
             g.echoes[name] = Echo(guest.ns)
@@ -243,12 +244,16 @@ class Chaos:
             to, what = gateway(guest.bridge), f"{guest.name} to ping its gateway"
             wait_until(lambda ns=guest.ns, to=to: ping(ns, to), BOUND, what=what)
             nat = g.networks[guest.bridge].get("nat")
-            if nat and (nat is True or "vmbr0" in nat["uplink"]):
+            if nat and (nat is True or ("vmbr0" in nat["uplink"] and nat.get("ipv4", True))):
                 source = "203.0.113.2" if nat is True else nat.get("source", "203.0.113.2")
                 what = f"{guest.name} to get out"
                 answer = wait_until(lambda ns=guest.ns: udp(ns, INTERNET), BOUND, what=what)
                 assert answer.startswith(f"{source}:"), f"{guest.name} is seen as {answer}"
-        untranslated = [who for who in g.echoes["internet"].asked if who.startswith("10.")]
+            if self.leaves6(guest, seen):
+                what = f"{guest.name} to get out by IPv6"
+                answer = wait_until(lambda ns=guest.ns: udp(ns, INTERNET6), BOUND, what=what)
+                assert answer.startswith(f"[{HOST6}]:"), f"{guest.name} is seen as {answer}"
+        untranslated = [who for who in g.echoes["internet"].asked if who.startswith(("10.", "[fd"))]
         assert not untranslated, f"seen outside: {untranslated}"
         served = [guest for guest in ready if g.networks[guest.bridge].get("dhcp")]
         if served:
@@ -256,6 +261,15 @@ class Chaos:
             assert crowd(one.ns, 1), f"{one.name} got no answer by DHCP"
         if len(ready) > 1 and g.rng.random() < 0.3:
             self.between(*g.rng.sample(ready, 2))
+
+    def leaves6(self, guest: Guest, seen: Snapshot) -> bool:
+        """Whether a guest that is ready leaves translated by IPv6 too."""
+        network = self.ground.networks[guest.bridge]
+        nat, by = network.get("nat"), gateway6(guest.bridge)
+        carried_ = {a.interface.partition("/")[0] for a in seen.addresses[guest.bridge]}
+        wanted = f"{by}/64" in network["addresses"]
+        out = nat and (nat is True or ("vmbr0" in nat["uplink"] and nat.get("ipv6", True)))
+        return bool(wanted and out and by in carried_)
 
     def ready(self, guest: Guest, seen: Snapshot, conflicted: frozenset[str]) -> bool:
         """Whether a guest is in its own network, with its gateway there, and nothing kept off on purpose."""
@@ -333,6 +347,16 @@ class Chaos:
 def gateway(bridge: str) -> str:
     """The address of a network that its guests go by."""
     return f"10.{files.subnet(bridge)}.0.1"
+
+
+def gateway6(bridge: str) -> str:
+    """Its IPv6 address, if it has one."""
+    return f"fd00:{files.subnet(bridge)}::1"
+
+
+def address6(subnet: int, number: int) -> str:
+    """The IPv6 address of a guest."""
+    return f"fd00:{subnet}::{10 + number}"
 
 
 def guest_address(guest: Guest) -> str:

@@ -19,6 +19,9 @@ OUT: tuple[dict[str, Any], ...] = (
     {"nat": {"uplink": "vmbr0", "source": "203.0.113.50", "ports": "2000-2999", "persistent": True}},
     {"nat": {"uplink": "vmbr0", "exempt": ["198.18.0.0/24", "192.168.0.0/16", "192.168.7.0/24"]}},
     {"nat": True},
+    {"nat": {"uplink": "vmbr0", "ipv6": False}},
+    {"nat": {"uplink": "vmbr0", "ipv6": "routed"}},
+    {"nat": {"uplink": ["vmbr0", "vmbr9"], "ipv4": False, "exempt": ["2001:db8:918::/64", "fd77::/16"]}},
     {"routed": True},
     {},
     {"inbound": "vmbr9"},
@@ -58,6 +61,8 @@ def network(rng: random.Random, name: str, others: list[str], *, closed: bool) -
     if rng.random() < 0.1:
         addresses = [f"10.{n}.0.2/24"]
     found: dict[str, Any] = {"addresses": addresses, **({} if closed else rng.choice(OUT))}
+    if isinstance(nat := found.get("nat"), dict) and nat.get("ipv6") == "routed":
+        addresses.append(f"2001:db8:{n}::1/64")
     if others and rng.random() < 0.3 and not closed:
         found["reach"] = sorted(rng.sample(others, rng.randint(1, min(2, len(others)))))
     perhaps = (

@@ -47,9 +47,11 @@ class FakeHost:
     addresses: dict[str, dict[str, Address]] = field(default_factory=dict)
     table: Table | None = None
     ip_forward: bool = False
+    ip6_forward: bool = False
     default_links: frozenset[str] = frozenset()
     register: Register | None = None
     auto: frozenset[str] = frozenset()
+    auto6: frozenset[str] = frozenset()
     served: Served = field(default_factory=Served)
     writes: int = 0
     broken: frozenset[str] = frozenset()
@@ -57,7 +59,7 @@ class FakeHost:
     def look(self, scope: Scope, before: Before, hint: Hint = NO_HINT) -> Snapshot:
         """See as little as the kernel's door would."""
         others, near = scope.layers - {Layer.NFT}, scope.networks
-        sizes = hint.sizes | self.auto if hint.sizes else frozenset()
+        sizes = hint.sizes | self.auto | self.auto6 if hint.sizes else frozenset()
         links = {
             n: x for n, x in self.links.items() if others and (self.asked(x, near, before) or x.name in sizes)
         }
@@ -69,6 +71,7 @@ class FakeHost:
             table=self.look_at_table(scope, hint) if Layer.NFT in scope.layers else None,
             default_links=self.default_links if near is None else frozenset(),
             auto=self.auto if near is None or hint.follows else frozenset(),
+            auto6=self.auto6 if near is None or hint.follows else frozenset(),
             machine="fake",
             register=self.register if Layer.REGISTER in scope.layers else None,
             served=self.look_at_servers(near) if Layer.SERVICE in scope.layers else None,
@@ -91,6 +94,12 @@ class FakeHost:
             f"net.ipv4.conf.{link.name}.forwarding": str(int(bool(link.forwarding)))
             for link in (links | ways).values()
         }
+        found["net.ipv6.conf.default.accept_ra"] = "1"
+        for link in links.values():
+            found[f"net.ipv6.conf.{link.name}.accept_ra"] = str(link.accept_ra)
+            found[f"net.ipv6.conf.{link.name}.forwarding"] = str(int(bool(link.forwarding6)))
+        if scope.host and scope.networks is None:
+            found["net.ipv6.conf.all.forwarding"] = str(int(self.ip6_forward))
         return found | ({"net.ipv4.ip_forward": str(int(self.ip_forward))} if scope.host else {})
 
     @property
@@ -108,7 +117,8 @@ class FakeHost:
 
     def add_link(self, name: str, **fields: Any) -> Link:
         index = 1 + max((link.index for link in self.links.values()), default=0)
-        self.links[name] = Link(index, name, forwarding=self.ip_forward, **fields)
+        six = {"forwarding6": self.ip6_forward, "accept_ra": 1}
+        self.links[name] = Link(index, name, forwarding=self.ip_forward, **(six | fields))
         return self.links[name]
 
     def change_link(self, change: Change[Any]) -> None:
@@ -171,7 +181,10 @@ class FakeHost:
     def look_at_servers(self, near: frozenset[str] | None) -> Served:
         """Every server that runs holds its port wherever there is an address."""
         kept = {n: row for n, row in self.served.servers.items() if near is None or n in near}
-        heard = {n: frozenset([n, *(a.partition("/")[0] for a in self.addresses.get(n, ()))]) for n in kept}
+        heard = {
+            n: frozenset([n, f"{n} (DHCPv6)", *(a.partition("/")[0] for a in self.addresses.get(n, ()))])
+            for n in kept
+        }
         return replace(self.served, servers=kept, listening=heard)
 
     def change_server(self, change: Change[Server]) -> None:
@@ -203,6 +216,9 @@ class FakeHost:
     def change_setting(self, change: Change[Setting]) -> None:
         assert change.want is not None
         on = change.want.value == "1"
+        if change.want.path[1] == "ipv6":
+            self.change_setting6(*change.want.path[3:], change.want.value)
+            return
         if change.want.path[-1] == "ip_forward":
             if on != self.ip_forward:
                 self.links = {n: replace(link, forwarding=on) for n, link in self.links.items()}
@@ -210,6 +226,15 @@ class FakeHost:
         else:
             name = change.want.path[-2]
             self.links[name] = replace(self.known(name), forwarding=on)
+
+    def change_setting6(self, name: str, key: str, value: str) -> None:
+        if name == "all":
+            self.ip6_forward = value == "1"
+            self.links = {n: replace(x, forwarding6=self.ip6_forward) for n, x in self.links.items()}
+        elif key == "forwarding":
+            self.links[name] = replace(self.known(name), forwarding6=value == "1")
+        else:
+            self.links[name] = replace(self.known(name), accept_ra=int(value))
 
 
 @dataclass

@@ -300,9 +300,37 @@ metrics: {listen: "[::1]:9100"}
         config(
             Network("a", LAB, dhcp=Dhcp(lease_time=43200), dns=Dns("lab.internal")),
             Network("b"),
-            Network("c", addresses("fd00::1/64")),
+            Network("c", addresses("fd00::1/64"), dns=Dns("lab.internal"), ra=True),
             Network("d", addresses("10.0.1.1/24"), dns=Dns("lab.internal")),
             Network("e", addresses("10.0.2.1/24"), dhcp=Dhcp(lease_time=43200)),
+        ),
+    ),
+    "IPv6 leaves as the file says": (
+        "{defaults: {nat: {uplink: vmbr0}}, networks: {"
+        "a: {addresses: [10.0.0.1/24, 'fd00:1::1/64']}, b: {addresses: 'fd00:2::1/64', nat: true, ra: true},"
+        " c: {addresses: ['fd00:3::1/64', '2001:db8:3::1/64'], nat: {ipv6: routed}},"
+        " d: {addresses: [10.0.4.1/24, '2001:db8:4::1/64'], nat: {ipv6: false}},"
+        " e: {addresses: [10.0.5.1/24, 'fd00:5::1/64'], nat: {ipv4: false}, dhcp: true, dns: false},"
+        " f: {addresses: ['fd00:6::1/56', 10.0.6.1/24], dhcp: true, dns: false, routed: true},"
+        " g: {addresses: [10.0.7.1/24, 'fd00:7::1/64'], dhcp: true, dns: false, ra: false, nat: false}}}",
+        config(
+            Network("a", addresses("10.0.0.1/24", "fd00:1::1/64"), nat=Nat(("vmbr0",))),
+            Network("b", addresses("fd00:2::1/64"), nat=Nat(("vmbr0",)), ra=True, dns=Dns()),
+            Network(
+                "c",
+                addresses("fd00:3::1/64", "2001:db8:3::1/64"),
+                nat=Nat(("vmbr0",), routed6=True),
+            ),
+            Network("d", addresses("10.0.4.1/24", "2001:db8:4::1/64"), nat=Nat(("vmbr0",), ipv6=False)),
+            Network(
+                "e",
+                addresses("10.0.5.1/24", "fd00:5::1/64"),
+                nat=Nat(("vmbr0",), ipv4=False),
+                dhcp=Dhcp(),
+                ra=True,
+            ),
+            Network("f", addresses("fd00:6::1/56", "10.0.6.1/24"), routed=True, dhcp=Dhcp()),
+            Network("g", addresses("10.0.7.1/24", "fd00:7::1/64"), dhcp=Dhcp()),
         ),
     ),
     "all of dhcp and DNS": (

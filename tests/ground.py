@@ -432,7 +432,8 @@ def sysctls(link: str) -> dict[str, str]:
     found = {}
     for version in ("ipv4", "ipv6"):
         for path in Path("/proc/sys/net", version, "conf", link).glob("*"):
-            if path.name not in ("forwarding", "mc_forwarding", "stable_secret", "mtu"):
+            heard = path.name == "accept_ra" and link.startswith("vmbr")  # an uplink goes on hearing routers
+            if not heard and path.name not in ("forwarding", "mc_forwarding", "stable_secret", "mtu"):
                 with suppress(OSError):
                     found[f"{version}.{path.name}"] = path.read_text("ascii")
     return found

@@ -56,7 +56,7 @@ SHAPES = {
     "14-ipv6": (
         "vmbr1 10.14.0.1/24 fd00:14::1/64 vmbr0; vmbr2 2001:db8:14::1/64 closed",
         2,
-        ["NAT66", "natnetd drops IPv6", "fe80::1/64"],
+        ["no effect any more; remove it", "switches it on", "fe80::1/64"],
     ),
     "15-firewall": (
         "vmbr1 10.15.1.1/24 vmbr0; vmbr2 10.15.2.1/24 closed",

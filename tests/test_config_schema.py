@@ -25,6 +25,7 @@ SHIPPED = (ROOT / "config/natnetd.yaml").read_text()
 NATS = (
     "nat",
     *(f"nat.{key}" for key in ("uplink", "source", "ports", "persistent", "fully_random", "exempt")),
+    *("nat.ipv4", "nat.ipv6", "ra"),
 )
 DHCPS = ("ranges", "lease_time", "static_only", "reservations", "options")
 RESERVED = ("mac", "address", "name")
@@ -200,6 +201,9 @@ GIVEN = {"mac": "52:54:00:00:00:01", "address": "10.0.0.9"}
 RECORD = {"name": "x", "address": "10.0.0.9"}
 
 
+BOTH = ["10.0.0.1/24", "fd00::1/64"]
+
+
 def serving(**service: Any) -> dict[str, Any]:
     return {"networks": {"vmbr1": {"addresses": "10.0.0.1/24", **service}}}
 
@@ -211,7 +215,7 @@ def examples() -> Iterator[tuple[str, dict[str, Any]]]:
         (FILE, lambda value: value),
         (
             NETWORK_SECTION,
-            lambda value: {"networks": {"vmbr1": {"addresses": "10.0.0.1/24", **value}, **others}},
+            lambda value: {"networks": {"vmbr1": {"addresses": BOTH, **value}, **others}},
         ),
         (NAT, lambda value: {"networks": {"vmbr1": {"addresses": "10.0.0.1/24", "nat": value}, **others}}),
         (METRICS.section, lambda value: {"metrics": value}),

@@ -30,3 +30,19 @@ def test_the_lab_shows_all_that_is_kept_true() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert [words for words in SHOWN if words not in done.stdout] == []
     assert done.stdout.count("afterwards: it pings") == 5
+
+
+SIX = """
+networks:
+  vmbr1: {addresses: [10.0.0.1/16, "fd00:1::1/64"], nat: {uplink: vmbr0}, dhcp: true}
+"""
+
+
+def test_the_lab_shows_ipv6_where_there_is_some(tmp_path: Path) -> None:
+    file = tmp_path / "natnetd.yaml"
+    file.write_text(SIX, "utf-8")
+    done = subprocess.run(
+        [*NATNETD, "--config", str(file), "lab"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "over TCP 2001:db8:198::7 sees [2001:db8:203::2]:" in done.stdout

@@ -17,7 +17,19 @@ from natnetd.model import ALL_PORTS, HIGH_PORTS, Config, Dhcp, Dns, Nat, Network
 from natnetd.page import PAGE
 from natnetd.plan import Change, make_plan, phases
 from natnetd.reconcile import Pass, decide, reconcile
-from natnetd.rows import GROUP, Address, Block, Counter, Element, Register, Served, Server, Stanza, Table
+from natnetd.rows import (
+    GROUP,
+    Address,
+    Block,
+    Counter,
+    Element,
+    Link,
+    Register,
+    Served,
+    Server,
+    Stanza,
+    Table,
+)
 from natnetd.ways import resolved
 
 NAMES = ("vmbr1", "vmbr2", "vault", "lab")
@@ -26,6 +38,9 @@ SETS1 = (
     "nets",
     "routed",
     "closed",
+    "closed4",
+    "closed6",
+    "routed6",
     "anyup",
     "exempting",
     "anyport",
@@ -58,10 +73,13 @@ def networks(draw: st.DrawFn, name: str) -> Network:
             Nat,
             st.sets(st.sampled_from(UPLINKS)).map(lambda u: tuple(sorted(u))),
             st.none() | st.just(Pool(IPv4Address("192.0.2.10"), IPv4Address("192.0.2.10"))),
-            st.sets(st.sampled_from(["192.168.0.0/16", "192.168.5.0/24", "172.16.0.0/12"])).map(
+            st.sets(st.sampled_from(["192.168.0.0/16", "192.168.5.0/24", "2001:db8::/32"])).map(
                 lambda p: tuple(ip_network(x) for x in sorted(p))
             ),
             st.sampled_from([HIGH_PORTS, ALL_PORTS, (2000, 2999)]),
+            st.booleans(),
+            st.booleans(),
+            st.booleans(),
             st.booleans(),
             st.booleans(),
             st.booleans(),
@@ -85,6 +103,7 @@ def networks(draw: st.DrawFn, name: str) -> Network:
         dhcp=draw(st.none() | st.sampled_from([Dhcp(), Dhcp(static_only=True)])),
         dns=draw(st.none() | st.just(Dns())),
         count_guests=draw(st.booleans()),
+        ra=draw(st.booleans()) and any(":" in a for a in addresses),
     )
 
 
@@ -141,7 +160,7 @@ def registers(draw: st.DrawFn) -> Register:
 
 @st.composite
 def hosts(draw: st.DrawFn) -> FakeHost:
-    host = FakeHost(ip_forward=draw(st.booleans()), table=draw(tables()))
+    host = FakeHost(ip_forward=draw(st.booleans()), ip6_forward=draw(st.booleans()), table=draw(tables()))
     for name in draw(st.sets(st.sampled_from([*NAMES, "old", "docker0", *UPLINKS]))):
         ours = draw(st.booleans()) and name not in ("docker0", *UPLINKS)
         kind = draw(st.sampled_from(["bridge", "bridge", "veth"]))
@@ -156,7 +175,8 @@ def hosts(draw: st.DrawFn) -> FakeHost:
             stp=draw(st.booleans()),
             forward_delay=draw(st.sampled_from([0, 150])),
         )
-        host.links[name] = replace(host.links[name], forwarding=draw(st.booleans()))
+        six = {"forwarding6": draw(st.booleans()), "accept_ra": draw(st.integers(0, 2))}
+        host.links[name] = replace(host.links[name], forwarding=draw(st.booleans()), **six)  # type: ignore[arg-type]
         cidrs = draw(
             st.sets(st.sampled_from([f"10.{i}.0.1/24" for i in range(4)] + ["192.0.2.10/32", "fd01::1/64"]))
         )
@@ -195,10 +215,15 @@ def test_the_second_pass_writes_nothing(config: Config, host: FakeHost) -> None:
     assert host.writes == 0
 
 
+def plain(link: Link) -> Link:
+    """Leave out what we may touch: switches of forwarding, and accept_ra unless it is 0."""
+    return replace(link, forwarding=None, forwarding6=None, accept_ra=link.accept_ra == 0)
+
+
 def strangers(host: FakeHost, config: Config) -> Mapping[str, object]:
     """Everything that is neither ours, nor of a network, nor on the closed list of what we touch."""
     mine = {n for n, link in host.links.items() if link.ours} | set(config.networks)
-    links = {n: replace(link, forwarding=None) for n, link in host.links.items() if n not in mine}
+    links = {n: plain(link) for n, link in host.links.items() if n not in mine}
     addresses = {
         n: {a for a, row in rows.items() if not row.marked}
         for n, rows in host.addresses.items()
@@ -225,13 +250,9 @@ def test_strangers_survive(config: Config, host: FakeHost) -> None:
 @settings(max_examples=100, deadline=None)
 def test_conflicted_networks_are_left_exactly_as_they_are(config: Config, host: FakeHost) -> None:
     conflicted = judge(config, host.look(ALL, Before())).conflicted
-    before = {
-        n: (replace(host.links[n], forwarding=None), dict(host.addresses.get(n, {}))) for n in conflicted
-    }
+    before = {n: (plain(host.links[n]), dict(host.addresses.get(n, {}))) for n in conflicted}
     reconcile(config, host, Pass())
-    after = {
-        n: (replace(host.links[n], forwarding=None), dict(host.addresses.get(n, {}))) for n in conflicted
-    }
+    after = {n: (plain(host.links[n]), dict(host.addresses.get(n, {}))) for n in conflicted}
     assert after == before
 
 
@@ -286,7 +307,8 @@ def test_a_narrow_pass_does_there_what_a_wide_one_would(config: Config, host: Fa
 def unseen(config: Config, host: FakeHost, plan: list[Change[Any]]) -> set[str]:
     """Drift that a narrow look leaves to the next wide one: ways out that the file does not name."""
     other = host.default_links - config.all.ways
-    return {str(c) for c in plan if c.kind == "forwarding" and any(f"conf.{way}." in c.key for way in other)}
+    left = {str(c) for c in plan if c.kind == "forwarding" and any(f"conf.{way}." in c.key for way in other)}
+    return left | {str(c) for c in plan if c.kind == "router" and c.network is None}
 
 
 @given(configs(), hosts(), st.integers(0, 60))

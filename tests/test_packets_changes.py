@@ -79,7 +79,6 @@ def test_drops_are_told_by_reason_with_their_bytes(net: Networks) -> None:
         "closed",
         "exit",
         "inbound",
-        "ipv6",
         "invalid",
         "untranslated",
         "host",

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from ipaddress import ip_address, ip_interface
+from ipaddress import IPv6Interface, ip_address, ip_interface
 from pathlib import Path
 
 import pytest
@@ -86,6 +86,9 @@ def test_a_blind_report_leaves_no_network_in_sync() -> None:
     assert {n.state for n in found} == {State.FAILED}
 
 
+SIX = (IPv6Interface("fd00:1::1/64"),)
+
+
 @pytest.mark.parametrize(
     ("network", "words"),
     [
@@ -93,6 +96,11 @@ def test_a_blind_report_leaves_no_network_in_sync() -> None:
         (Network("a"), "closed"),
         (Network("a", nat=Nat()), "masquerade by any uplink"),
         (Network("a", nat=Nat(("x", "y"))), "masquerade by x, y"),
+        (Network("a", SIX, nat=Nat(("x",))), "masquerade by x"),
+        (Network("a", SIX, nat=Nat(("x",), routed6=True)), "masquerade by x, IPv6 routed"),
+        (Network("a", SIX, nat=Nat(("x",), ipv6=False)), "masquerade by x, no IPv6"),
+        (Network("a", nat=Nat(("x",), ipv6=False)), "masquerade by x"),
+        (Network("a", SIX, nat=Nat(("x",), ipv4=False)), "masquerade by x, no IPv4"),
         (Network("a", nat=Nat(("x",), ip_address("192.0.2.1"))), "source 192.0.2.1 by x"),  # type: ignore[arg-type]
     ],
 )

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
 from natnetd.file.nodes import Scalar, shown
 from natnetd.file.shapes import Shape, Unfit
@@ -124,25 +124,29 @@ def is_ipv4(text: str) -> bool:
     return True
 
 
-def guess(host: str) -> IPv4Network:
-    """Return the /24 around `host`."""
-    return IPv4Network(f"{host}/24", strict=False)
+def guess(address: IPv4Address | IPv6Address) -> str:
+    """Return the network of a usual size around an address."""
+    return str(ipaddress.ip_network(f"{address}/{24 if address.version == 4 else 64}", strict=False))
 
 
-def read_network(scalar: Scalar) -> IPv4Network:
-    """Read an IPv4 network whose host bits are zero."""
+def read_network(scalar: Scalar) -> IPv4Network | IPv6Network:
+    """Read a network whose host bits are zero."""
     host, slash, prefix = scalar.text.partition("/")
-    if not is_ipv4(host):
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        raise Unfit from None
+    longest = address.max_prefixlen
+    if "%" in host or (slash and (not PREFIX.fullmatch(prefix) or int(prefix) > longest)):
         raise Unfit
     if not slash:
+        one = f"write {host}/{longest} for this one address, or e.g. {guess(address)}"
+        raise Unfit(f"{host} has no prefix length; {one}")
+    network = ipaddress.ip_network(scalar.text, strict=False)
+    if network.network_address != address:
         raise Unfit(
-            f"{host} has no prefix length; write {host}/32 for this one address, or e.g. {guess(host)}"
+            f"{scalar.text} has host bits set; write {network}, or {host}/{longest} for this one address"
         )
-    if not PREFIX.fullmatch(prefix) or int(prefix) > 32:
-        raise Unfit
-    network = IPv4Network(scalar.text, strict=False)
-    if network.network_address != IPv4Address(host):
-        raise Unfit(f"{scalar.text} has host bits set; write {network}, or {host}/32 for this one address")
     if not network.prefixlen:
         raise Unfit(f"{network} exempts everything; write routed: true in place of nat")
     return network
@@ -199,9 +203,9 @@ SOURCE = Shape(
     {"type": "string", "pattern": f"^({FOUR}(-{FOUR}|/[0-9]{{1,2}})?|masquerade)$"},
 )
 NETWORK = Shape(
-    "an IPv4 network like 192.168.50.0/24",
+    "a network like 192.168.50.0/24",
     read_network,
-    {"type": "string", "pattern": f"^{FOUR}/[0-9]{{1,2}}$"},
+    {"type": "string", "pattern": ADDRESS_PATTERN},
 )
 LISTEN = Shape(
     "an address and a port like 127.0.0.1:9787, or a port alone",

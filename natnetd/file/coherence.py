@@ -7,7 +7,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from natnetd.errors import Complaint
-from natnetd.file import served
+from natnetd.file import served, six
 from natnetd.file.draft import Draft, Values
 from natnetd.file.nodes import Node, complaint
 from natnetd.file.reading import meant
@@ -33,6 +33,7 @@ def check(defaults: Draft, drafts: Sequence[Draft]) -> Iterator[Complaint]:
     for draft in drafts:
         yield from check_addresses(draft)
         yield from served.check(draft)
+        yield from six.check(draft)
     yield from check_macs(drafts)
     subnets = Subnets.of(drafts)
     yield from subnets.overlaps()
@@ -104,18 +105,9 @@ def check_addresses(draft: Draft) -> Iterator[Complaint]:
             f"addresses is missing; write e.g. addresses: 10.0.0.1/24, or {out}: false for a closed network"
         )
         yield complaint(draft.key, text)
-    elif (
-        out == "nat"
-        and addresses
-        and all(f.value and f.value.version == 6 for f in draft.values["addresses"])
-    ):
-        place = draft.found("nat")[0].node if "nat" in draft.own else draft.key
-        yield complaint(
-            place, "nat translates IPv4 only; add an IPv4 address to addresses, or write nat: false"
-        )
-    six = next((found for found in addresses if found.value.version == 6), None)
-    if six and (mtu := draft.found("mtu")) and mtu[0].value in range(LEAST_MTU_OF_IPV6):
-        place = mtu[0].node if "mtu" in draft.own else six.node
+    first = next((found for found in addresses if found.value.version == 6), None)
+    if first and (mtu := draft.found("mtu")) and mtu[0].value in range(LEAST_MTU_OF_IPV6):
+        place = mtu[0].node if "mtu" in draft.own else first.node
         text = f"IPv6 takes an mtu of at least {LEAST_MTU_OF_IPV6} bytes, not {mtu[0].value}"
         yield complaint(place, f"{text}; write mtu: {LEAST_MTU_OF_IPV6} or more")
 

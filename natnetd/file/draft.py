@@ -91,6 +91,9 @@ class Draft:
             ),
             exempt=self.every("nat.exempt"),
             ports=self.one("nat.ports") or HIGH_PORTS,
+            ipv4=self.one("nat.ipv4") is not False,
+            ipv6=self.one("nat.ipv6") is not False,
+            routed6=self.one("nat.ipv6") == "routed",
             persistent=bool(self.one("nat.persistent")),
             fully_random=bool(self.one("nat.fully_random")),
         )

@@ -17,6 +17,7 @@ from natnetd.file.shapes import (
     UPLINK,
     duration,
 )
+from natnetd.file.six import FAMILY_KEYS, RA
 
 NAT = Section(
     (
@@ -37,7 +38,7 @@ NAT = Section(
             "The address guests are seen under outside, or a pool of them: a range, or all addresses of a "
             "prefix. They must be ones that the host answers for. With `masquerade` it is the address of the "
             "uplink, whatever that is at the time. Several networks may share one source. Connections that "
-            "are established keep theirs when it changes.",
+            "are established keep theirs when it changes. It is for IPv4; IPv6 takes the uplink's address.",
             "`masquerade`",
             ("192.0.2.10", "192.0.2.10-192.0.2.20", "192.0.2.16/28"),
             value="masquerade",
@@ -80,9 +81,10 @@ NAT = Section(
             "for instance. Those destinations need a route back. Multicast is never translated; it leaves "
             "only if it is exempt here, e.g. 239.0.0.0/8.",
             "none",
-            ("192.168.50.0/24", ["192.168.50.0/24", "172.16.0.0/12"]),
+            ("192.168.50.0/24", ["192.168.50.0/24", "172.16.0.0/12", "fd00:50::/48"]),
             value=[],
         ),
+        *FAMILY_KEYS,
     ),
     words="true, false, or keys like uplink: vmbr0",
 )
@@ -144,9 +146,10 @@ NETWORK_KEYS = (
     Key(
         "nat",
         Feature(NAT),
-        "Guests leave translated. `true` stands for any uplink and its own address. New connections from "
-        "outside are dropped, except by `inbound`. Not together with `routed`; where one of them comes from "
-        "`defaults`, the one the network says itself holds.",
+        "Guests leave translated. `true` stands for any uplink and its own address. Of IPv6, unique-local "
+        "prefixes are translated; see `ipv6`. New connections from outside are dropped, except by `inbound`. "
+        "Not together with `routed`; where one of them comes from `defaults`, the one the network says "
+        "itself holds.",
         "`false`",
         (True, {"uplink": "vmbr0"}, {"uplink": "vmbr0", "source": "192.0.2.10"}),
         value=False,
@@ -206,10 +209,11 @@ NETWORK_KEYS = (
         Feature(DNS),
         "The gateway answers guests' DNS: the names of guests, of `records`, and what whoever is `upstream` "
         "knows. Nobody else is answered.",
-        "`true` where `dhcp` is on, else `false`",
+        "`true` where `dhcp` or `ra` is on, else `false`",
         (False, {"domain": "lab.internal", "upstream": "192.0.2.53"}),
     ),
     COUNT_GUESTS,
+    RA,
 )
 
 NETWORK_SECTION = Section(NETWORK_KEYS, words="its keys, e.g. addresses: 10.0.0.1/24")

@@ -9,6 +9,7 @@ from natnetd.errors import Complaint
 from natnetd.file.draft import Draft, Found
 from natnetd.file.nodes import complaint
 from natnetd.file.service_keys import OPTIONS
+from natnetd.file.six import advertises
 from natnetd.model import Dhcp, Dns, Network, Record, Reservation, Span
 from natnetd.ranges import sensible
 
@@ -24,15 +25,16 @@ def complete(draft: Draft, subnets: Mapping[str, tuple[IPv4Network, ...]]) -> Ne
     `subnets` are those of all networks.
     """
     network = draft.network()
-    if not four(draft):
+    if not network.addresses:
         return network
-    on = bool(draft.one("dhcp"))
+    on, ra = bool(draft.one("dhcp") and four(draft)), advertises(draft)
     dns = draft.one("dns")
     routes = tuple(subnet for name in network.reach for subnet in subnets.get(name, ()))
     return replace(
         network,
         dhcp=replace(dhcp_of(draft), routes=routes) if on else None,
-        dns=dns_of(draft) if dns or (dns is None and on) else None,
+        dns=dns_of(draft) if dns or (dns is None and (on or ra)) else None,
+        ra=ra,
     )
 
 
@@ -70,10 +72,11 @@ def said(row: Any, key: str) -> Any:
 def check(draft: Draft) -> Iterator[Complaint]:
     """Yield what does not go together with the network's addresses, or with each other."""
     addresses = four(draft)
-    for key in ("dhcp", "dns"):
+    for key, some in (("dhcp", addresses), ("dns", draft.found("addresses"))):
         on = draft.one(key) and key in draft.own
-        if on and not addresses and all(f.value for f in draft.values.get("addresses", ())):
-            text = f"{key} needs an IPv4 address of the gateway; write e.g. addresses: 10.0.0.1/24"
+        if on and not some and all(f.value for f in draft.values.get("addresses", ())):
+            what = "an IPv4 address" if key == "dhcp" else "an address"
+            text = f"{key} needs {what} of the gateway; write e.g. addresses: 10.0.0.1/24"
             yield complaint(draft.found(key)[0].node, text)
     for found in draft.found("dns.records"):
         yield from check_row(found, ("name", "address"))

@@ -18,6 +18,7 @@ from natnetd.kinds import (
     nat,
     port,
     registration,
+    router,
     table,
 )
 from natnetd.plan import Kind
@@ -32,6 +33,7 @@ KINDS: tuple[Kind, ...] = (
     port,
     address,
     forwarding,
+    router,
     counters,
     guests,
     dhcp,

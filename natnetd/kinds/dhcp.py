@@ -24,7 +24,7 @@ def plan(config: Config, seen: Snapshot) -> Iterable[Change[Any]]:
         return
     for name in sorted(config.networks.keys() | served.servers.keys()):
         network = config.networks.get(name)
-        wanted = network if network and (network.dhcp or network.dns) else None
+        wanted = network if network and network.served else None
         if wanted and not served.installed:
             continue
         have = served.servers.get(name)
@@ -41,7 +41,9 @@ def deaf(network: Network, seen: Snapshot, served: Served) -> str:
     """
     link = seen.links.get(network.name)
     heard = served.listening.get(network.name, frozenset())
-    lost = [network.name] if network.dhcp and (link is None or network.name not in heard) else []
+    by = [network.name] if network.dhcp else []
+    by += [f"{network.name} (DHCPv6)"] if network.ra else []
+    lost = [name for name in by if link is None or name not in heard]
     if network.dns and link and link.up:
         there = {row.interface for row in seen.addresses.get(network.name, ())}
         lost += [str(a.ip) for a in network.gateways if str(a) in there and str(a.ip) not in heard]

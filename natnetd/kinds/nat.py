@@ -1,7 +1,7 @@
 """How a network leaves: translated by any uplink or by some, untranslated, or not at all."""
 
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Interface, collapse_addresses
+from ipaddress import collapse_addresses
 from typing import Any
 
 from natnetd.host import Layer, Snapshot
@@ -12,7 +12,8 @@ from natnetd.rows import Element
 NAME = "nat"
 LAYER = Layer.NFT
 TRANSLATED = ("snat4", "snatp4", "anyport", "sticky", "shuffled")
-SETS = frozenset({"routed", "closed", "anyup", "exits", "exempting", "exempt4", *TRANSLATED})
+ONE_FAMILY = ("closed4", "closed6", "routed6", "exempt6")
+SETS = frozenset({"routed", "closed", "anyup", "exits", "exempting", "exempt4", *ONE_FAMILY, *TRANSLATED})
 
 
 def plan(config: Config, seen: Snapshot) -> Iterable[Change[Any]]:
@@ -43,14 +44,21 @@ def translated(network: Network, nat: Nat) -> Iterator[Element]:
     for uplink in nat.uplinks:
         yield Element("exits", (name, uplink))
     yield from sources(name, nat)
-    if not nat.exempt:
-        return
-    yield Element("exempting", (name,))
-    own = collapse_addresses(a.network for a in network.addresses if isinstance(a, IPv4Interface))
-    there = list(collapse_addresses(nat.exempt))
-    for prefix in own:
+    if nat.exempt:
+        yield Element("exempting", (name,))
+        yield from exempted(network, nat, 4)
+        yield from exempted(network, nat, 6)
+    for special, on in (("closed4", not nat.ipv4), ("closed6", not nat.ipv6), ("routed6", nat.routed6)):
+        if on:
+            yield Element(special, (name,))
+
+
+def exempted(network: Network, nat: Nat, version: int) -> Iterator[Element]:
+    """Exemptions of one family."""
+    there = list(collapse_addresses(n for n in nat.exempt if n.version == version))  # type: ignore[type-var]
+    for prefix in collapse_addresses(a.network for a in network.addresses if a.version == version):  # type: ignore[type-var]
         for destination in there:
-            yield Element("exempt4", (name, str(prefix), str(destination)))
+            yield Element(f"exempt{version}", (network.name, str(prefix), str(destination)))
 
 
 def sources(name: str, nat: Nat) -> Iterator[Element]:

@@ -68,10 +68,11 @@ def serve_names(ns: Namespace, address: str, name: str) -> "subprocess.Popen[str
 def resolve(
     ns: Namespace, server: str, name: str, kind: int = 1, patience: float = 3.0
 ) -> list[str] | int | None:
-    """Ask a server: IPv4 addresses, the error (3: no such name), or None if nobody answers."""
+    """Ask a server: addresses, the error (3: no such name), or None if nobody answers."""
     labels = b"".join(bytes([len(x)]) + x.encode() for x in name.split("."))
     question = struct.pack("!HHHHHH", 7, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!HH", kind, 1)
-    with ns.socket(socket.AF_INET, socket.SOCK_DGRAM) as door:
+    family = socket.AF_INET6 if ":" in server else socket.AF_INET
+    with ns.socket(family, socket.SOCK_DGRAM) as door:
         door.settimeout(patience)
         door.sendto(question, (server, 53))
         try:
@@ -88,4 +89,6 @@ def resolve(
         at += 10 + size
         if sort == 1:
             found.append(socket.inet_ntoa(answer[at - 4 : at]))
+        elif sort == 28:
+            found.append(socket.inet_ntop(socket.AF_INET6, answer[at - 16 : at]))
     return found

@@ -14,7 +14,7 @@ from pathlib import Path
 from natnetd import config
 from natnetd.file.sources import gather
 from natnetd.lab.echo import Echo
-from natnetd.lab.names import Lease, ask_for_address, program, resolve, serve_names
+from natnetd.lab.names import PATIENCE, Lease, ask_for_address, program, resolve, serve_names
 from natnetd.lab.netns import Namespace
 from natnetd.lab.sandbox import private
 from natnetd.lab.service import Service
@@ -58,6 +58,8 @@ class Show:
         if self.lease:
             self.names(self.lease)
         self.reach("a guest plugs itself in")
+        if self.network.ra and self.network.leaves6:
+            self.reach_by_ipv6()
 
     def names(self, lease: Lease) -> None:
         """Say what a guest was told, and let it ask for a name that somebody outside knows."""
@@ -72,6 +74,13 @@ class Show:
         wait_until(lambda: ping(self.guest.ns, self.internet), what=f"the guest's ping of {self.internet}")
         seen = tcp(self.guest.ns, self.internet)
         say(f"  {when}: it pings {self.internet}; over TCP the outside sees {seen}")
+
+    def reach_by_ipv6(self) -> None:
+        """Let the guest make itself an address, reach the outside by it, and say how the outside saw it."""
+        far = FIRST.internet[1].partition("/")[0]
+        what = f"the guest's ping of {far}"
+        wait_until(lambda: ping(self.guest.ns, far, deadline=0.5), PATIENCE, what=what)
+        say(f"  it made itself an IPv6 address: over TCP {far} sees {tcp(self.guest.ns, far)}")
 
     def disturb(self, what: str, command: list[str], *parts: str) -> None:
         """Do harm, and wait for the repair."""

@@ -25,9 +25,9 @@ from natnetd.linux.netlink import (
 CT_GET, CT_DELETE = 0x101, 0x102
 TUPLE_ORIG, TUPLE_REPLY, STATUS, ID, ZONE, STATUS_MASK = 1, 2, 3, 12, 18, 26
 SRC_NAT = 1 << 4  # IPS_SRC_NAT
-AF_INET = 2
+AF_INET, AF_INET6 = 2, 10
 NESTED = 0x8000
-ORIG_SOURCE = slice(16, 20)
+ORIG_SOURCE, ORIG_SOURCE6 = slice(16, 20), slice(16, 32)
 """Where the source address stands in a payload: the first leaf of its first attribute."""
 
 
@@ -45,13 +45,20 @@ class Purge:
 
     def __init__(self, suspects: Suspects, *, translated: bool = False) -> None:
         """Start; if the rules changed, also with `translated` flows. Raises HostError: no permission."""
-        self.suspects = suspects
+        self.left = [(AF_INET6, suspects.six)] if suspects.six else []
+        self.translated = translated
         self.asker = Asker(NETFILTER)
         self.deleter = Asker(NETFILTER)
         self.purged = 0
+        self.begin(AF_INET, suspects)
+
+    def begin(self, family: int, suspects: Suspects) -> None:
+        """Ask for the entries of a family."""
+        self.family, self.suspects = family, suspects
+        self.source = ORIG_SOURCE if family == AF_INET else ORIG_SOURCE6
         self.known: dict[bytes, Origin | None] = {}
-        body = struct.pack(">BBH", AF_INET, 0, 0)
-        if not translated:
+        body = struct.pack(">BBH", family, 0, 0)
+        if not self.translated:
             body += attribute(STATUS, struct.pack(">I", 0)) + attribute(
                 STATUS_MASK, struct.pack(">I", SRC_NAT)
             )
@@ -68,13 +75,16 @@ class Purge:
             elif self.suspicious(datagram[start:end]):
                 found.append(self.order(datagram[start:end]))
         self.purged += sum(error is None for error in self.deleter.batch(found))
+        if not more and self.left:
+            self.begin(*self.left.pop())
+            return True
         if not more:
             self.close()
         return more
 
     def suspicious(self, payload: bytes) -> bool:
         """Say whether an entry is against the rules. The source is tested first: most are not ours."""
-        source = payload[ORIG_SOURCE]
+        source = payload[self.source]
         if source not in self.known:
             self.known[source] = self.suspects.origin(int.from_bytes(source, "big"))
         origin = self.known[source]
@@ -92,7 +102,7 @@ class Purge:
     def order(self, payload: bytes) -> tuple[int, int, bytes]:
         """Ask to forget an entry: its tuple, and its id, which makes it exact."""
         found = attributes(payload, 4, len(payload))
-        body = struct.pack(">BBH", AF_INET, 0, 0) + attribute(TUPLE_ORIG | NESTED, found[TUPLE_ORIG])
+        body = struct.pack(">BBH", self.family, 0, 0) + attribute(TUPLE_ORIG | NESTED, found[TUPLE_ORIG])
         return CT_DELETE, 0, body + attribute(ID, found[ID])
 
     def close(self) -> None:
@@ -102,7 +112,8 @@ class Purge:
 
 
 def ends(nested: bytes) -> tuple[int, int]:
-    """Source and destination of a tuple (CTA_TUPLE_IP: CTA_IP_V4_SRC, CTA_IP_V4_DST)."""
+    """Source and destination of a tuple (CTA_TUPLE_IP: CTA_IP_V4_SRC, _DST, CTA_IP_V6_SRC, _DST)."""
     inner = attributes(nested, 0, len(nested)).get(1, b"")
     found = attributes(inner, 0, len(inner))
-    return int.from_bytes(found.get(1, b""), "big"), int.from_bytes(found.get(2, b""), "big")
+    there, back = found.get(1) or found.get(3, b""), found.get(2) or found.get(4, b"")
+    return int.from_bytes(there, "big"), int.from_bytes(back, "big")

@@ -31,6 +31,11 @@ Owner = tuple[int, int]
 """User and inode of a socket."""
 
 
+def family_of(address: str) -> socket.AddressFamily:
+    """Tell an address's family."""
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
 class Diag:
     """Asks; where the kernel cannot answer at all, nothing is known."""
 
@@ -45,17 +50,17 @@ class Diag:
         except (HostError, OSError):  # no such module
             return None
 
-    def bound(self, port: int, link: int) -> Iterator[Owner]:
+    def bound(self, port: int, link: int, address: str = "0.0.0.0") -> Iterator[Owner]:  # noqa: S104
         """Tell who bound a port to an interface by UDP. Raises HostError, OSError: that cannot be told.
 
         First whom the kernel finds at once: where somebody has bound the port to none, that may be him. Then
         all there are, which takes some ms.
         """
         asker = self.asker = self.asker or Asker(SOCK_DIAG)
-        found = self.socket(asker, IPPROTO_UDP, ("0.0.0.0", port, link))  # noqa: S104  # nothing binds it
+        found = self.socket(asker, IPPROTO_UDP, (address, port, link))
         if found and INTERFACE.unpack_from(found, INTERFACE_AT)[0] == link:
             yield OWNER.unpack_from(found, OWNER_AT)
-        body = REQUEST.pack(socket.AF_INET, IPPROTO_UDP, 0, 0, ALL_STATES, port, 0, bytes(16), bytes(16))
+        body = REQUEST.pack(family_of(address), IPPROTO_UDP, 0, 0, ALL_STATES, port, 0, bytes(16), bytes(16))
         for row in asker.dump(BY_FAMILY, body + COOKIE.pack(0, *ANY)):
             here = struct.unpack_from("!H", row, 4)[0] == port
             if here and INTERFACE.unpack_from(row, INTERFACE_AT)[0] == link:
@@ -83,9 +88,10 @@ class Diag:
         A kernel before 5.7 takes a UDP socket's own end for the other one, so both are tried.
         """
         address, port, link = place
-        own, none = socket.inet_aton(address) + bytes(12), bytes(16)
+        family = family_of(address)
+        own, none = socket.inet_pton(family, address).ljust(16, b"\0"), bytes(16)
         for ends in ((port, 0, own, none), (0, port, none, own)):
-            body = REQUEST.pack(socket.AF_INET, protocol, 0, 0, ALL_STATES, *ends) + COOKIE.pack(link, *ANY)
+            body = REQUEST.pack(family, protocol, 0, 0, ALL_STATES, *ends) + COOKIE.pack(link, *ANY)
             with suppress(FileNotFoundError):
                 for payload in asker.ask(BY_FAMILY, body):
                     if struct.unpack_from("!H", payload, 4)[0] == port:

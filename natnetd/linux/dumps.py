@@ -4,6 +4,7 @@ import errno
 import socket
 import struct
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TypedDict
 
 from natnetd.errors import HostError
 from natnetd.linux.netlink import Asker, attribute, attributes
@@ -93,6 +94,7 @@ def link(payload: bytes) -> Link:
         stp=stp,
         forward_delay=delay,
         forwarding=forwarding(found.get(IFLA_AF_SPEC, b"")),
+        **six(found.get(IFLA_AF_SPEC, b"")),
     )
 
 
@@ -101,6 +103,26 @@ def forwarding(spec: bytes) -> bool | None:
     inet = attributes(spec, 0, len(spec)).get(socket.AF_INET, b"")
     conf = attributes(inet, 0, len(inet)).get(1, b"")
     return number(conf) != 0 if conf else None
+
+
+class Six(TypedDict, total=False):
+    """What a link's IPv6 is set to."""
+
+    forwarding6: bool
+    accept_ra: int
+
+
+def six(spec: bytes) -> Six:
+    """Find conf.X.forwarding and accept_ra in IFLA_AF_SPEC: AF_INET6, IFLA_INET6_CONF (2), DEVCONF_* 0 and 3.
+
+    They are not there with IPv6 off, or an MTU below its least.
+    """
+    inet6 = attributes(spec, 0, len(spec)).get(socket.AF_INET6, b"")
+    conf = attributes(inet6, 0, len(inet6)).get(2, b"")
+    if len(conf) < 16:
+        return {}
+    forwarding_, _, _, accept_ra = struct.unpack_from("=4i", conf)
+    return {"forwarding6": forwarding_ != 0, "accept_ra": accept_ra}
 
 
 def some_addresses(asker: Asker, links_: Iterable[Link]) -> dict[str, tuple[Address, ...]]:
@@ -124,9 +146,9 @@ def addresses(asker: Asker, names: Mapping[int, str], index: int = 0) -> dict[st
     return {name: tuple(rows) for name, rows in found.items()}
 
 
-def own_addresses(asker: Asker) -> frozenset[int]:
-    """Read the IPv4 addresses of this host, as numbers. Raises HostError."""
-    payloads = asker.dump(RTM_GETADDR, ADDRESS_HEAD.pack(socket.AF_INET, 0, 0, 0, 0))
+def own_addresses(asker: Asker, family: int = socket.AF_INET) -> frozenset[int]:
+    """Read the addresses of this host of one family, as numbers. Raises HostError."""
+    payloads = asker.dump(RTM_GETADDR, ADDRESS_HEAD.pack(family, 0, 0, 0, 0))
     fields = (attributes(payload, 8, len(payload)) for payload in payloads)
     return frozenset(int.from_bytes(f.get(IFA_LOCAL) or f[IFA_ADDRESS], "big") for f in fields)
 

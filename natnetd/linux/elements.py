@@ -14,7 +14,7 @@ from natnetd.rows import Counter, Element
 NEWSETELEM, GETSETELEM, DELSETELEM = NFT | 12, NFT | 13, NFT | 14
 ELEMENTS, KEY, DATA, EXPRESSION, KEY_END, EXPRESSIONS = 3, 1, 2, 7, 10, 11
 NESTED = 0x8000
-WIDTHS = {"ifname": 16, "ipv4_addr": 4, "inet_service": 4}
+WIDTHS = {"ifname": 16, "ipv4_addr": 4, "ipv6_addr": 16, "inet_service": 4}
 
 
 def elements(asker: Asker, name: str) -> Iterator[Element]:
@@ -71,12 +71,15 @@ def port(number: str) -> bytes:
     return struct.pack(">HH", int(number), 0)
 
 
-def ends(part: str) -> tuple[ipaddress.IPv4Address, ipaddress.IPv4Address]:
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def ends(part: str) -> tuple[Address, Address]:
     """First and last address of a prefix, or of a range."""
     first, dash, last = part.partition("-")
     if dash:
-        return ipaddress.IPv4Address(first), ipaddress.IPv4Address(last)
-    network = ipaddress.IPv4Network(part)
+        return ipaddress.ip_address(first), ipaddress.ip_address(last)
+    network = ipaddress.ip_network(part)
     return network[0], network[-1]
 
 
@@ -139,7 +142,7 @@ def name_of(padded: bytes) -> str:
 
 def prefix(first: bytes, last: bytes) -> str:
     """Write a range of addresses as a prefix where it is one."""
-    low, high = ipaddress.IPv4Address(first), ipaddress.IPv4Address(last)
+    low, high = ipaddress.ip_address(first), ipaddress.ip_address(last)
     nets = list(ipaddress.summarize_address_range(low, high))
     return str(nets[0]) if len(nets) == 1 else f"{low}-{high}"
 

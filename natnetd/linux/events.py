@@ -30,7 +30,7 @@ from natnetd.rows import GROUP, Link, Port
 from natnetd.wake import NOTHING, Notice
 
 RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_DELADDR, RTM_NEWNETCONF = 16, 17, 20, 21, 80
-LINKS, IPV4_IFADDR, IPV6_IFADDR, IPV4_NETCONF = 1, 5, 9, 24
+LINKS, IPV4_IFADDR, IPV6_IFADDR, IPV4_NETCONF, IPV6_NETCONF = 1, 5, 9, 24, 25
 NFNLGRP_NFTABLES = 7
 AF_BRIDGE = 7
 NETCONF_IFINDEX, NETCONF_FORWARDING, NETCONF_ALL = 1, 2, -1
@@ -63,7 +63,7 @@ class RouteEvents:
     """Links, addresses and forwarding. Only what concerns `names`, or bridges of ours, is told."""
 
     def __init__(self) -> None:
-        self.socket = open_socket(ROUTE, (LINKS, IPV4_IFADDR, IPV6_IFADDR, IPV4_NETCONF))
+        self.socket = open_socket(ROUTE, (LINKS, IPV4_IFADDR, IPV6_IFADDR, IPV4_NETCONF, IPV6_NETCONF))
         self.bridges: frozenset[str] = frozenset()
         self.names: frozenset[str] = frozenset()
         self.all_off = False
@@ -106,6 +106,8 @@ class RouteEvents:
             index = ADDRESS_HEAD.unpack_from(datagram, start)[4]
             if index in self.near:
                 yield Notice(Scope(frozenset({self.near[index]}), frozenset({Layer.ADDRESS}), host=False))
+        elif kind == RTM_NEWNETCONF and datagram[start] == socket.AF_INET6:
+            yield from self.hear_router(attributes(datagram, start + 4, end))
         elif kind == RTM_NEWNETCONF:
             yield from self.hear_switch(attributes(datagram, start + 4, end))
 
@@ -122,6 +124,16 @@ class RouteEvents:
         elif off and not self.all_off and index in self.near:
             near = frozenset({self.near[index]}) & self.bridges
             yield Notice(Scope(near or None, SYSCTL_ONLY, host=not near))
+
+    def hear_router(self, found: dict[int, bytes]) -> Iterator[Notice]:
+        """IPv6's forwarding was switched. Before it goes on again, every way out of the host is looked at."""
+        if NETCONF_FORWARDING not in found or number(found[NETCONF_FORWARDING]):
+            return
+        index = struct.unpack("=i", found[NETCONF_IFINDEX])[0]
+        if index == NETCONF_ALL:
+            yield Notice(Scope(None, SYSCTL_ONLY))
+        elif self.near.get(index) in self.bridges:
+            yield Notice(Scope(frozenset({self.near[index]}), SYSCTL_ONLY, host=False))
 
     def hear_link(self, kind: int, datagram: bytes, start: int, end: int) -> Iterator[Notice]:
         """Hear of a link: made, changed, removed, or (family AF_BRIDGE) unplugged from a bridge."""

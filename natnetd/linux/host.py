@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from socket import AF_INET, AF_INET6, AddressFamily
 
 from pyroute2 import IPRoute
 
@@ -47,9 +48,11 @@ class LinuxHost:
         defaults: frozenset[str] = frozenset()
         interfaces = bool(scope.layers - {Layer.NFT, Layer.REGISTER})
         near = scope.networks
-        auto = self.to_internet(hint) if hint.follows or near is None else frozenset[str]()
+        wide = hint.follows or near is None
+        auto = self.to_internet(hint, AF_INET) if wide else frozenset[str]()
+        auto6 = self.to_internet(hint, AF_INET6) if wide else frozenset[str]()
         if interfaces and near is not None and len(near) <= FEW:
-            sizes = hint.sizes | auto if hint.sizes else frozenset()
+            sizes = hint.sizes | auto | auto6 if hint.sizes else frozenset()
             links = dumps.some_links(self.asker, near | sizes, former_ports(before))
             addresses = dumps.some_addresses(self.asker, [links[name] for name in near if name in links])
         elif interfaces:
@@ -64,6 +67,7 @@ class LinuxHost:
             table=table,
             default_links=defaults,
             auto=auto,
+            auto6=auto6,
             machine=self.machine,
             register=self.register.look(hint.register) if Layer.REGISTER in scope.layers else None,
             served=self.service.look(scope.networks, links, addresses)
@@ -73,10 +77,10 @@ class LinuxHost:
             before=before,
         )
 
-    def to_internet(self, hint: Hint) -> frozenset[str]:
+    def to_internet(self, hint: Hint, family: AddressFamily) -> frozenset[str]:
         """Look up the way to the internet; a failure matters only where somebody goes by it."""
         try:
-            return ways.to_internet(self.asker)
+            return ways.to_internet(self.asker, family)
         except HostError:
             if hint.follows:
                 raise
@@ -96,8 +100,9 @@ class LinuxHost:
 
     def purge(self, suspects: Suspects, *, translated: bool = False) -> Purge:
         """Begin to forget flows that are against the rules; see Purge. Raises HostError."""
+        six = suspects.six and replace(suspects.six, own=dumps.own_addresses(self.asker, AF_INET6))
         own = dumps.own_addresses(self.asker)
-        return Purge(replace(suspects, own=own), translated=translated)
+        return Purge(replace(suspects, own=own, six=six), translated=translated)
 
     def sample(self) -> Traffic:
         """Read the counters of the packet path. Raises HostError."""
@@ -128,10 +133,16 @@ def settings(scope: Scope, links: Mapping[str, Link], ways: Iterable[str]) -> di
         for link in links.values()
         if link.forwarding is not None
     }
-    if not scope.host:
-        return found
-    paths: list[tuple[str, ...]] = [("net", "ipv4", "ip_forward")]
-    paths += [("net", "ipv4", "conf", way, "forwarding") for way in ways if way not in links]
+    for link in links.values():
+        if link.accept_ra is not None:
+            found[f"net.ipv6.conf.{link.name}.accept_ra"] = str(link.accept_ra)
+            found[f"net.ipv6.conf.{link.name}.forwarding"] = str(int(bool(link.forwarding6)))
+    paths: list[tuple[str, ...]] = [("net", "ipv6", "conf", "default", "accept_ra")]
+    if scope.host:
+        paths += [("net", "ipv4", "ip_forward")]
+        paths += [("net", "ipv4", "conf", way, "forwarding") for way in ways if way not in links]
+    if scope.host and scope.networks is None:
+        paths += [("net", "ipv6", "conf", "all", "forwarding")]
     told = {".".join(path): sysctl.read(*path) for path in paths}
     return found | {key: value for key, value in told.items() if value is not None}
 

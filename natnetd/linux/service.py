@@ -25,7 +25,8 @@ from natnetd.plan import Change
 from natnetd.rows import Address, Link, Served, Server
 from natnetd.state import replace_file
 
-DNS_PORT, DHCP_PORT = 53, 67
+DNS_PORT, DHCP_PORT, DHCP6_PORT = 53, 67, 547
+V4, V6 = ("0.0.0.0", DHCP_PORT), ("::", DHCP6_PORT)  # noqa: S104  # what is asked, nothing binds it
 UNKNOWN = ("?",)
 """Lines that nobody wants: what a process has read cannot be told."""
 
@@ -67,10 +68,10 @@ class ServiceDoor:
                 files.pop(name, None)
             elif networks is None or name in networks:
                 files[name] = f"{self.places.files}/{stem}.conf"
-        listening = {name: frozenset((name, *four(addresses.get(name, ())))) for name in files}
+        listening = {name: frozenset((name, by6(name), *four(addresses.get(name, ())))) for name in files}
         for name, (pid, _) in running.items():
             if name in links and name not in asked_for:
-                asked = listening[name] if networks is None else frozenset({name})
+                asked = listening[name] if networks is None else frozenset({name, by6(name)})
                 listening[name] -= self.deaf(pid, links[name], asked)
         return Served(
             installed=self.installed(),
@@ -89,7 +90,10 @@ class ServiceDoor:
         """
         found = set()
         for at in asked:
-            hears = self.hears_dhcp(pid, link.index) if at == link.name else self.hears_dns(pid, at)
+            if at in (link.name, by6(link.name)):
+                hears = self.hears_dhcp(pid, link.index, *(V6 if at == by6(link.name) else V4))
+            else:
+                hears = self.hears_dns(pid, at)
             if not hears:
                 found.add(at)
         return frozenset(found)
@@ -99,14 +103,14 @@ class ServiceDoor:
         held = self.diag.holders(address, DNS_PORT, (IPPROTO_TCP, IPPROTO_UDP))
         return held is None or all(owner and self.owns(pid, owner) for owner in held)
 
-    def hears_dhcp(self, pid: int, link: int) -> bool:
+    def hears_dhcp(self, pid: int, link: int, address: str, port: int) -> bool:
         """Whether a process has bound the port to a bridge; also if that cannot be told.
 
         One that started before its bridge was there has bound it to none: it would hear all networks, and
         hide from the kernel's lookup who bound it to theirs.
         """
         try:
-            return any(self.owns(pid, owner) for owner in self.diag.bound(DHCP_PORT, link))
+            return any(self.owns(pid, owner) for owner in self.diag.bound(port, link, address))
         except (HostError, OSError):
             return True
 
@@ -262,6 +266,11 @@ class ServiceDoor:
         """Give descriptors back; the processes stay."""
         self.deaths.close()
         self.diag.close()
+
+
+def by6(name: str) -> str:
+    """How a bridge is called where DHCPv6 is meant."""
+    return f"{name} (DHCPv6)"
 
 
 def there(bridge: str) -> bool:

@@ -5,7 +5,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 from natnetd.errors import HostError
 from natnetd.host import ALL
@@ -17,7 +17,7 @@ from natnetd.linux.dumps import (
     RTM_GETROUTE,
     exits,
 )
-from natnetd.linux.events import AF_BRIDGE, IPV4_IFADDR, LINKS, RTM_DELLINK, RTM_NEWLINK, drain
+from natnetd.linux.events import AF_BRIDGE, IPV4_IFADDR, IPV6_IFADDR, LINKS, RTM_DELLINK, RTM_NEWLINK, drain
 from natnetd.linux.netlink import (
     ADD_MEMBERSHIP,
     ROUTE,
@@ -30,20 +30,28 @@ from natnetd.linux.netlink import (
 )
 from natnetd.wake import Notice
 
-PROBE = IPv4Address("198.41.0.4")
+PROBE, PROBE6 = IPv4Address("198.41.0.4"), IPv6Address("2001:503:ba3e::2:30")
 """Asked for, never sent to: a root name server (IANA's root hints), which nobody routes by itself."""
+PROBES: dict[int, IPv4Address | IPv6Address] = {socket.AF_INET: PROBE, socket.AF_INET6: PROBE6}
 RTM_F_FIB_MATCH = 0x2000  # answer with the route itself (Linux 4.13): all its next hops, not one of them
-NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL})
-"""No route, or one of type unreachable, prohibit, blackhole (fib_props of the kernel)."""
+NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL, errno.EOPNOTSUPP})
+"""No route, or one of type unreachable, prohibit, blackhole (fib_props of the kernel), or no such family."""
 UNICAST = 1
 RTM_NEWROUTE, RTM_DELROUTE, RTM_DELADDR, RTA_DST = 24, 25, 21, 1
-IPV4_ROUTE, IPV4_RULE, NEXTHOP = 7, 8, 32  # multicast groups; rules and next hops have no messages but theirs
+IPV4_ROUTE, IPV4_RULE, IPV6_ROUTE, IPV6_RULE, NEXTHOP = (
+    7,
+    8,
+    11,
+    19,
+    32,
+)  # multicast groups; rules and next hops have no messages but theirs
 
 
-def to_internet(asker: Asker) -> frozenset[str]:
+def to_internet(asker: Asker, family: socket.AddressFamily = socket.AF_INET) -> frozenset[str]:
     """Ask the kernel: rules and all tables count, for a packet without a mark. Raises HostError."""
-    body = ROUTE_HEAD.pack(socket.AF_INET, 32, 0, 0, 0, 0, 0, 0, RTM_F_FIB_MATCH)
-    body += attribute(RTA_DST, PROBE.packed)
+    probe = PROBES[family]
+    body = ROUTE_HEAD.pack(family, probe.max_prefixlen, 0, 0, 0, 0, 0, 0, RTM_F_FIB_MATCH)
+    body += attribute(RTA_DST, probe.packed)
     found: set[str] = set()
     try:
         for route in asker.ask(RTM_GETROUTE, body):
@@ -54,6 +62,18 @@ def to_internet(asker: Asker) -> frozenset[str]:
         if error.errno not in NO_WAY:
             raise HostError(f"cannot look up a route: {error.strerror}") from error
     return frozenset(found - {"lo"})
+
+
+Ways = tuple[frozenset[str], frozenset[str]]
+"""By IPv4, and by IPv6."""
+
+
+def both(asker: Asker) -> Ways:
+    """Ask for either family. Raises HostError."""
+    return to_internet(asker), to_internet(asker, socket.AF_INET6)
+
+
+FAMILIES = (IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, IPV6_IFADDR, IPV6_ROUTE, IPV6_RULE)
 
 
 class WayEvents:
@@ -68,21 +88,21 @@ class WayEvents:
         self.socket = open_socket(ROUTE, ())
         self.socket.setblocking(False)
         self.asker = Asker(ROUTE)
-        self.known: frozenset[str] | None = None
+        self.known: Ways | None = None
 
     def fileno(self) -> int:
         """Readable when there is news."""
         return self.socket.fileno()
 
-    def follow(self, known: frozenset[str]) -> bool:
+    def follow(self, known: frozenset[str], known6: frozenset[str] = frozenset()) -> bool:
         """Take it that these ways are known. Returns whether they are others by now: the first time only."""
         first = self.known is None
-        self.known = known
+        self.known = known, known6
         if not first:
             return False
-        for group in (LINKS, IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, NEXTHOP):
+        for group in (LINKS, *FAMILIES, NEXTHOP):
             self.socket.setsockopt(SOL_NETLINK, ADD_MEMBERSHIP, group)
-        return to_internet(self.asker) != known
+        return both(self.asker) != self.known
 
     def read(self) -> Iterator[Notice]:
         """Look the way up if anything may have changed it; tell if it did."""
@@ -95,7 +115,7 @@ class WayEvents:
         with suppress(HostError):
             dumps.one_link(self.asker, LINK_HEAD.pack(0, 0, 1, 0, 0))
         with suppress(HostError):
-            found = to_internet(self.asker)
+            found = both(self.asker)
             if found != self.known:
                 self.known = found
                 yield Notice(ALL)
@@ -114,8 +134,10 @@ def concerns(kind: int, body: bytes) -> bool:
         if not length:
             return True
         to = attributes(body, 12, len(body)).get(RTA_DST, b"")
-        shift = 32 - length
-        return len(to) == 4 and int.from_bytes(to, "big") >> shift == int(PROBE) >> shift
+        probe = PROBES.get(body[0], PROBE)
+        shift = probe.max_prefixlen - length
+        fits = len(to) == len(probe.packed)
+        return fits and int.from_bytes(to, "big") >> shift == int(probe) >> shift
     if kind in (RTM_NEWLINK, RTM_DELLINK):
         family = struct.unpack_from("=B", body)[0]
         return family != AF_BRIDGE and IFLA_MASTER not in attributes(body, 16, len(body))

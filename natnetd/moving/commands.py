@@ -127,7 +127,7 @@ def setting(key: str, value: str) -> Fact:
     if key in GLOBAL and value in ("0", "1"):
         return Forwarding(value == "1")
     if key.startswith("net.ipv6") and key.endswith("forwarding"):
-        return Foreign(f"{key}: natnetd neither routes nor translates IPv6 yet", weighty=True)
+        return Foreign(f"{key}: natnetd switches it on for networks with IPv6", weighty=True)
     return Foreign(f"{key} is a setting that natnetd does not keep")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Interface, ip_interface
 
-from natnetd.model import Interface
+from natnetd.model import UNIQUE_LOCAL, Interface
 from natnetd.moving.bridges import Elsewhere, Refused, check_kind
 from natnetd.moving.interfaces import COMMANDS, RENDER, TEMPLATE, Option
 from natnetd.moving.places import Item, Place, visible
@@ -49,6 +49,16 @@ class Net:
     def subnets(self) -> list[IPv4Network]:
         """Return its IPv4 subnets."""
         return [a.network for a in self.addresses if isinstance(a.network, IPv4Network)]
+
+    @property
+    def outer(self) -> list[Interface]:
+        """Return its global IPv6 addresses, which are not translated."""
+        return [a for a in self.addresses if isinstance(a, IPv6Interface) and a.ip not in UNIQUE_LOCAL]
+
+    @property
+    def local(self) -> list[Interface]:
+        """Return its unique-local ones, which are."""
+        return [a for a in self.addresses if isinstance(a, IPv6Interface) and a.ip in UNIQUE_LOCAL]
 
     @property
     def loose(self) -> list[IPv4Network]:
@@ -165,9 +175,3 @@ def leftovers(net: Net, iface: Iface) -> Iterator[Item]:
             yield Item(stanza.place, f"{stanza.family} {stanza.method}: natnetd takes fixed addresses only")
     for port in iface.ports or ():
         yield Item(iface.place, f"port {port}: not imported; natnetd's bridges need none to be up")
-    six = next((a for a in net.addresses if a.version == 6), None)
-    if six:
-        text = "natnetd drops IPv6 that its networks send outside, or get from there, until it can do more"
-        yield Item(
-            iface.place, f"{six}: the address is imported, but {text}; do not move a network that needs it"
-        )

@@ -10,7 +10,7 @@ from natnetd.moving.rules import Rule, Subnet, subnet
 from natnetd.moving.site import Site
 from natnetd.moving.sorts import FIRST, STAYS, is_translation
 
-NO_SIX = "natnetd translates no IPv6 (NAT66)"
+NO_SIX = "natnetd's nat translates unique-local IPv6 by masquerade, which this is not taken for"
 
 
 def spare(rule: Rule, after: list[Rule], nets: Nets) -> Iterator[str]:
@@ -68,7 +68,7 @@ def fate(source: Subnet | None, nets: Nets) -> str:
         and source.version == 6
         and any(source.overlaps(a.network) for n in nets.values() for a in n.addresses)
     ):
-        return "natnetd drops what its networks send outside by IPv6, so it has no effect any more"
+        return "natnetd decides how IPv6 of its networks leaves, so it has no effect any more; remove it"
     return FIRST if any(net.nat for net in concerned) and (source or len(concerned) == len(nets)) else STAYS
 
 

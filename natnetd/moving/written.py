@@ -21,7 +21,7 @@ def written(nets: Mapping[str, Net]) -> str:
 
 def about(net: Net) -> Iterator[str]:
     """Yield the lines of one network."""
-    for note in dict.fromkeys(net.notes):
+    for note in dict.fromkeys((*net.notes, *about_six(net))):
         yield f"  # {visible(note)}"
     yield f"  {scalar(net.name)}:"
     if net.description:
@@ -41,6 +41,16 @@ def about(net: Net) -> Iterator[str]:
         yield "    routed: true"
 
 
+def about_six(net: Net) -> Iterator[str]:
+    """Yield what becomes of IPv6 in a network that leaves translated."""
+    if net.nat and net.outer:
+        prefixes = ", ".join(str(address.network) for address in net.outer)
+        yield f"IPv6 stays inside; where guests are known outside by {prefixes}, write ipv6: routed"
+    elif net.nat and net.local:
+        prefixes = ", ".join(str(address.network) for address in net.local)
+        yield f"{prefixes} leaves translated too (NAT66); to keep it inside, write nat: {{ipv6: false}}"
+
+
 def nat(net: Net) -> str:
     """Write how a network leaves."""
     keys = []
@@ -50,6 +60,8 @@ def nat(net: Net) -> str:
         keys.append(f"source: {net.source}")
     if net.exempt:
         keys.append(f"exempt: {several(net.exempt)}")
+    if net.outer:
+        keys.append("ipv6: false")
     return f"{{{', '.join(keys)}}}" if keys else "true"
 
 

@@ -37,6 +37,13 @@ def forwarding_off_for_all(g: Ground) -> str:
     return path
 
 
+@harm(2)
+def forwarding_of_ipv6_off(g: Ground) -> str:
+    name = g.pick(["all", *files.NAMES])
+    g.switch(f"ipv6/conf/{name}/forwarding", "0")
+    return name
+
+
 @harm(0.5)
 def forwarding_off_for_the_next(g: Ground) -> None:
     g.switch("ipv4/conf/default/forwarding", "0")
