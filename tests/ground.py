@@ -156,6 +156,11 @@ class Ground:
             self.service.send(signal.SIGSTOP)
             self.stopped = True
 
+    def look_again(self) -> None:
+        """Have everything looked at, as it is once a minute: no event tells of what was just done."""
+        if self.service is not None:
+            self.service.send(signal.SIGHUP)
+
     def go_on(self) -> None:
         if self.service is not None and self.stopped:
             self.service.send(signal.SIGCONT)

@@ -1,12 +1,14 @@
 """What may happen to bridges."""
 
 from contextlib import suppress
+from pathlib import Path
 
 import chaos_files as files
 from ground import Ground, Plugged, Refused
 
 from harm.guests import move
 from harm.way import harm
+from natnetd.linux.dumps import IFF_UP
 from natnetd.rows import GROUP
 
 
@@ -101,6 +103,8 @@ def mark_of_a_bridge_cleared(g: Ground) -> str:
 def bridge_given_to_us(g: Ground) -> str:
     name = g.name()
     g.ip(f"link set {name} group {GROUP}")
+    if not int(Path(f"/sys/class/net/{name}/flags").read_text("ascii"), 16) & IFF_UP:
+        g.look_again()  # the kernel tells nothing of a link that is down
     g.portraits.pop(name, None)
     return name
 

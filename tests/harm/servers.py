@@ -24,7 +24,7 @@ def files_of_dnsmasq_gone(g: Ground) -> str:
     """No event tells of these: a look at everything finds them."""
     path = g.pick(sorted(p for p in (g.directory / "run/dnsmasq").glob("*.*") if p.suffix != ".new"))
     path.unlink(missing_ok=True)
-    look_again(g)
+    g.look_again()
     return path.name
 
 
@@ -33,11 +33,5 @@ def file_of_dnsmasq_changed(g: Ground) -> str:
     ends = (".conf", ".hosts", ".names", ".read")
     path = g.pick(sorted(p for p in (g.directory / "run/dnsmasq").glob("*.*") if p.suffix in ends))
     path.write_text("# somebody's\n", "ascii")
-    look_again(g)
+    g.look_again()
     return path.name
-
-
-def look_again(g: Ground) -> None:
-    """Have everything looked at, as it is once a minute."""
-    if g.service is not None:
-        g.service.send(signal.SIGHUP)
