@@ -36,6 +36,11 @@ def natnetd(networks: int) -> str:
     return "".join(script(batch) for _layer, batch in phases(KINDS, plan))
 
 
+def counting() -> str:
+    """Write the same for one network whose guests are counted one by one."""
+    return natnetd(1) + f'add element inet natnetd metered {{ "{place.name(0)}" }}\n'
+
+
 def linear(position: int) -> str:
     """Write the rules of so many networks, the guest's at a position; the others stand around it."""
     forward, post = [], []
@@ -64,6 +69,8 @@ def linear(position: int) -> str:
     )
 
 
+COUNTED = "guests counted"
+
 WAYS: Mapping[str, Callable[[], str]] = {
     "natnetd 1": lambda: natnetd(1),
     "natnetd 1000": lambda: natnetd(MANY),
@@ -71,6 +78,7 @@ WAYS: Mapping[str, Callable[[], str]] = {
     "linear rules, first network": lambda: linear(0),
     "linear rules, middle network": lambda: linear(MANY // 2),
     "linear rules, last network": lambda: linear(MANY - 1),
+    COUNTED: counting,
 }
 
 

@@ -120,7 +120,7 @@ ABOUT = {
     "fight": "Somebody deletes the table, or sets an MTU back, a hundred times a second.",
     "served": "The same repairs with and without a dnsmasq for each network, natnetd running as root.",
     "packets": "64-byte UDP datagrams from a guest through the host to somebody outside; all the work of all "
-    "three is in the sender's CPU time.",
+    "three is in the sender's CPU time. `guests counted`: the same with `count_guests`.",
     "lost": "What a guest notices, and what gets out untranslated.",
     "growth": "The exponent is the slope of the figures on logarithmic axes: 1 is linear.",
 }

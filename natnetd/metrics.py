@@ -22,7 +22,9 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from natnetd import __version__
+from natnetd.guests import LIMIT, Counted, Guest, busiest
 from natnetd.host import State
+from natnetd.model import Config
 from natnetd.report import Reason, Report, Traffic
 from natnetd.rows import Table
 
@@ -31,6 +33,19 @@ PATIENCE = 0.5  # seconds a scrape waits for a fresh sample
 CONNECTIONS = ("natnetd_conntrack_entries", "natnetd_conntrack_entries_limit")
 COMMANDS = 20
 """So many culprits get a series of their own: whoever changes his name all the time shall not fill a disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestSample:
+    """The busiest guests, and how many there are; a guest that is not among them has no series."""
+
+    busiest: tuple[Guest, ...] = ()
+    fullest: int = 0
+
+    @classmethod
+    def of(cls, config: Config, counted: Counted, most: int) -> "GuestSample":
+        """Choose them."""
+        return cls(tuple(busiest(config, counted, most)), counted.fullest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +64,14 @@ class Sample:
 class Metrics:
     """All of natnetd's metrics; `record` is the loop's, `render` a scrape's."""
 
-    def __init__(self, ring: Callable[[], None] = lambda: None, nftables: str = "") -> None:
+    def __init__(
+        self,
+        ring: Callable[[], None] = lambda: None,
+        nftables: str = "",
+        guests: Callable[[], GuestSample | None] = lambda: None,
+    ) -> None:
         self.ring = ring
+        self.guests = guests
         self.sample = Sample()
         self.fresh = threading.Condition()
         self.samples = 0
@@ -211,6 +232,8 @@ class Metrics:
         ):
             yield GaugeMetricFamily(name, f"Connections (conntrack entries) {about}", value=value)
         yield from of_leases(sample)
+        if (guests := self.guests()) is not None:
+            yield from of_guests(guests)
         yield CounterMetricFamily(
             "natnetd_log_records_dropped", "Log records the journal did not take.", value=sample.log_dropped
         )
@@ -227,6 +250,32 @@ def of_leases(sample: Sample) -> Iterator[Any]:
         room.add_metric([name], there)
     yield leases
     yield room
+
+
+def of_guests(sample: GuestSample) -> Iterator[Any]:
+    """Yield what the busiest guests moved."""
+    size = CounterMetricFamily(
+        "natnetd_guest_bytes", "Bytes forwarded for a guest.", labels=["network", "guest", "direction"]
+    )
+    packets = CounterMetricFamily(
+        "natnetd_guest_packets", "Packets forwarded for a guest.", labels=["network", "guest", "direction"]
+    )
+    began = CounterMetricFamily(
+        "natnetd_guest_connections", "Connections that a guest began.", labels=["network", "guest"]
+    )
+    for guest in sample.busiest:
+        labels, moved = [guest.network, guest.address], guest.total
+        size.add_metric([*labels, "egress"], moved.sent_bytes)
+        size.add_metric([*labels, "ingress"], moved.received_bytes)
+        packets.add_metric([*labels, "egress"], moved.sent_packets)
+        packets.add_metric([*labels, "ingress"], moved.received_packets)
+        began.add_metric(labels, moved.connections)
+    yield from (size, packets, began)
+    for name, about, value in (
+        ("natnetd_guests_counted", "Addresses in the fullest set of guests.", sample.fullest),
+        ("natnetd_guests_counted_limit", "Addresses it takes.", LIMIT),
+    ):
+        yield GaugeMetricFamily(name, about, value=value)
 
 
 def of_networks(sample: Sample) -> Iterator[Any]:

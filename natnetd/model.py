@@ -139,6 +139,7 @@ class Network:
     dhcp: Dhcp | None = None
     dns: Dns | None = None
     ra: bool = False  # router advertisements, and DHCPv6 without addresses
+    count_guests: bool = False
 
     @property
     def closed(self) -> bool:
@@ -182,6 +183,7 @@ class Metrics:
 
     host: str = "127.0.0.1"
     port: int = 9787
+    guests: int = 0  # so many of them have series of their own
 
 
 @dataclass(frozen=True, slots=True)

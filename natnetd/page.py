@@ -68,12 +68,16 @@ def load_page() -> Mapping[str, Block]:
 
 
 PAGE = load_page()
+SAMPLED = frozenset(
+    name.removeprefix("set ") for name, b in PAGE.items() if "flags dynamic,timeout" in b.header
+)
+"""Sets that packets fill: their elements are figures, not rows, and nobody keeps them true."""
 KEY_TYPES: Mapping[str, tuple[str, ...]] = {
     name.split()[1]: tuple(b.header[0].removeprefix("type ").partition(" : ")[0].split(" . "))
     for name, b in PAGE.items()
-    if not name.startswith("chain ")
+    if not name.startswith("chain ") and name.removeprefix("set ") not in SAMPLED
 }
-"""The types of a set's or map's key, part by part, by its name."""
+"""The types of a set's or map's key, part by part, by its name; of those whose elements are rows."""
 VALUE_TYPES: Mapping[str, tuple[str, ...]] = {
     name.removeprefix("map "): tuple(b.header[0].partition(" : interval ")[2].split(" . "))
     for name, b in PAGE.items()

@@ -71,6 +71,7 @@ def network(rng: random.Random, name: str, others: list[str], *, closed: bool) -
         (0.4, "description", rng.choice(["Lab", "Büro « 1 »", 'with "quotes" and \\'])),
         (0.05, "stp", True),
         (0.1, "forward_delay", 2),
+        (0.5, "count_guests", True),
         (0.4, "dhcp", rng.choice([True, True, {"lease_time": "2h", "reservations": reserved(n)}])),
         (0.3, "host_access", rng.choice([False, ["22/tcp", "20-30/tcp", "5000-5009/udp"]])),
     )

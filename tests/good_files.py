@@ -380,6 +380,10 @@ networks:
     "no metrics": ("{networks: {}, metrics: false}", config(metrics=None)),
     "metrics: true": ("{networks: {}, metrics: true}", config()),
     "metrics: {}": ("{networks: {}, metrics: {}}", config()),
+    "guests counted": (
+        "{defaults: {count_guests: true}, networks: {a: {}, b: {count_guests: false}}, metrics: {guests: 5}}",
+        config(Network("a", count_guests=True), Network("b"), metrics=Metrics(guests=5)),
+    ),
     "metrics by port": ("{networks: {}, metrics: {listen: 9100}}", config(metrics=Metrics(port=9100))),
     "metrics for all": (
         "{networks: {}, metrics: {listen: 0.0.0.0:9787}}",

@@ -28,6 +28,7 @@ from natnetd.linux.netlink import NETFILTER, ROUTE, Asker, open_socket
 from natnetd.linux.nfnl import generation
 from natnetd.linux.nft import nftables_context
 from natnetd.model import Config
+from natnetd.page import SAMPLED
 from natnetd.plan import Plan
 from natnetd.reconcile import Pass, decide, reconcile
 
@@ -415,6 +416,8 @@ def canonical(listing: str) -> dict[str, Any]:
         if not lines:
             continue
         head, *rest = lines
+        if head.split()[1] in SAMPLED:  # what packets count is as it is
+            rest = [line for line in rest if not line.startswith("elements =")]
         blocks[head] = [
             sorted(re.findall(r"[^,{}]+", line.partition("=")[2])) if line.startswith("elements =") else line
             for line in rest

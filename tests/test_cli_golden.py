@@ -7,6 +7,7 @@ from running import BAD, ONE, TWO, converged, reloaded, start, written
 from transcript import Transcript
 
 from natnetd.lab.netns import Namespace
+from natnetd.lab.traffic import ping
 from natnetd.lab.world import World
 
 
@@ -118,4 +119,30 @@ def test_with_the_service(transcript: Transcript, world: World, directory: Path)
         transcript.natnetd("status")
     transcript.note("the service has stopped")
     transcript.natnetd("status")
+    assert transcript.matches()
+
+
+def test_guests(transcript: Transcript, world: World, directory: Path) -> None:
+    bridged = Path("/proc/sys/net/bridge/bridge-nf-call-ip6tables")
+    if bridged.exists():  # else guests' own IPv6 chatter is forwarded too, some time
+        bridged.write_text("0", "ascii")
+    counting = TWO.replace("vmbr1:\n", "vmbr1:\n    count_guests: true\n", 1)
+    written(directory, counting)
+    transcript.natnetd("apply")
+    for words in ("status --guests", "top --once --interval 0.1"):
+        transcript.natnetd(*words.split())
+    transcript.note("guests send")
+    web = world.guest("web", "vmbr1", "10.0.0.2/16", "10.0.0.1")
+    db = world.guest("db", "vmbr2", "10.20.0.2/24", "10.20.0.1")
+    assert ping(web.ns, "198.51.100.7", 3)
+    assert ping(db.ns, "198.51.100.7")
+    for words in (
+        "status --guests",
+        "status vmbr2 --guests",
+        "top --once --interval 0.1",
+        "top vmbr2 --once --interval 0.1",
+        "top vmbr1 --json --interval 0.1",
+        "top nope",
+    ):
+        transcript.natnetd(*words.split())
     assert transcript.matches()

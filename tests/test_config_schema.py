@@ -36,9 +36,12 @@ SERVICE = (
     *(f"dhcp.reservations.{key}" for key in RESERVED),
     *(f"dhcp.options.{key}" for key in OPTIONS),
 )
-SHARED = ("mtu", "stp", "forward_delay", "routed", "reach", "inbound", "host_access", *NATS, *SERVICE)
+SHARED = (
+    *("mtu", "stp", "forward_delay", "routed", "reach", "inbound", "host_access", "count_guests"),
+    *(*NATS, *SERVICE),
+)
 EVERY_KEY = {
-    *("defaults", "networks", "metrics", "metrics.listen", "proxmox", "proxmox.register"),
+    *("defaults", "networks", "metrics", "metrics.listen", "metrics.guests", "proxmox", "proxmox.register"),
     *(f"networks.*.{key}" for key in ("description", "addresses", "mac", *SHARED)),
     *(f"defaults.{key}" for key in SHARED),
 }
@@ -257,8 +260,8 @@ def test_what_is_said_to_be_the_default_is_the_default() -> None:
         spelt = {key.name: key.value for key in section.keys if key.value is not None}
         file = {"networks": {"a": {"addresses": "10.0.0.1/24", name: spelt}}}
         assert getattr(parse(flow(file), "f").networks["a"], name) == plain
-    (listen,) = METRICS.section.keys
-    assert parse(flow({"networks": {}, "metrics": {"listen": listen.value}}), "f") == Config()
+    spelt = {key.name: key.value for key in METRICS.section.keys}
+    assert parse(flow({"networks": {}, "metrics": spelt}), "f") == Config()
 
 
 def test_the_reference_is_up_to_date() -> None:

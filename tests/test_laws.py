@@ -49,6 +49,7 @@ SETS1 = (
     "walled",
     "tx",
     "rx",
+    "metered",
 )
 SERVICES = st.builds(
     lambda protocol, ends: Service(protocol, *sorted(ends)),
@@ -102,6 +103,7 @@ def networks(draw: st.DrawFn, name: str) -> Network:
         dhcp=draw(st.none() | st.sampled_from([Dhcp(), Dhcp(static_only=True)])),
         dns=draw(st.none() | st.just(Dns())),
         ra=draw(st.booleans()) and any(":" in a for a in addresses),
+        count_guests=draw(st.booleans()),
     )
 
 

@@ -17,8 +17,9 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from natnetd.errors import HostError
+from natnetd.guests import LIMIT, Guest, Moved
 from natnetd.host import Layer, State
-from natnetd.metrics import COMMANDS, Metrics, Sample
+from natnetd.metrics import COMMANDS, GuestSample, Metrics, Sample
 from natnetd.plan import Change
 from natnetd.report import Culprit, Outcome, Reason, Report, Traffic
 from natnetd.rows import Address, Counter, Table
@@ -52,6 +53,7 @@ def exercised() -> Metrics:
     )
     states = {"vmbr1": State.IN_SYNC, "vmbr2": State.WAITING}
     sample = Sample(states, traffic, retries=3, generation=42, log_dropped=5, connections=(3, 100))
+    metrics.guests = lambda: GuestSample((Guest("vmbr1", "10.0.0.2", "web", Moved(1, 2, 3, 4, 5)),), 9)
     metrics.publish(replace(sample, leases={"vmbr1": (7, 239)}))
     return metrics
 
@@ -105,6 +107,13 @@ def test_everything_a_report_and_a_sample_say_is_told() -> None:
         "natnetd_log_records_dropped_total{}": 5,
         "natnetd_conntrack_entries{}": 3,
         "natnetd_conntrack_entries_limit{}": 100,
+        "natnetd_guest_bytes_total{direction=egress,guest=10.0.0.2,network=vmbr1}": 1,
+        "natnetd_guest_packets_total{direction=egress,guest=10.0.0.2,network=vmbr1}": 2,
+        "natnetd_guest_bytes_total{direction=ingress,guest=10.0.0.2,network=vmbr1}": 3,
+        "natnetd_guest_packets_total{direction=ingress,guest=10.0.0.2,network=vmbr1}": 4,
+        "natnetd_guest_connections_total{guest=10.0.0.2,network=vmbr1}": 5,
+        "natnetd_guests_counted{}": 9,
+        "natnetd_guests_counted_limit{}": LIMIT,
     }
     assert {name: found.get(name) for name in expected} == expected
 

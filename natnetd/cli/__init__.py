@@ -21,6 +21,7 @@ VERBS = {
     "plan": "show what would change",
     "apply": "make one pass: change what differs",
     "status": "show networks, states, findings and drift",
+    "top": "show which guests move how much right now",
     "leases": "show who has which address, and whether it answers",
     "snapshot": "print what is seen of the host, as JSON",
     "teardown": "remove all that natnetd made",

@@ -10,6 +10,7 @@ from natnetd.daemon import Daemon, Surroundings
 from natnetd.linux import asking, conntrack, open_host, registering
 from natnetd.linux.events import NftEvents, RouteEvents
 from natnetd.linux.files import FileWatch
+from natnetd.linux.guests import read
 from natnetd.linux.leased import LeaseFiles
 from natnetd.linux.lock import Lock
 from natnetd.linux.ways import WayEvents
@@ -53,7 +54,7 @@ def run(asked: argparse.Namespace) -> int:
     )
     leases = LeaseFiles(host.service.places.leases)
     dropped = (lambda: journal.dropped) if journal else (lambda: 0)
-    outlets = Outlets(runtime_directory(), bell.ring, dropped, conntrack.fill, nft_version(), leases.of)
+    outlets = Outlets(runtime_directory(), bell.ring, dropped, conntrack.fill, nft_version(), leases.of, read)
     Daemon(Path(asked.config), around, outlets, State(state_directory())).run()
     lock.release()
     return 0

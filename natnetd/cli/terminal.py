@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 COLOURS = {"+": "32", "-": "31", "~": "33", "!": "31", "?": "33", "i": "36"}
 BOLD = "1"
@@ -23,10 +23,17 @@ def sign(line: str) -> str:
     return paint(line, COLOURS.get(line[:1], ""))
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Align columns; the first row is the head."""
+def table(rows: Sequence[Sequence[str]], numbers: Container[int] = ()) -> str:
+    """Align columns, those of `numbers` to the right; the first row is the head."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    aligned = [
+        [
+            cell.rjust(w) if i in numbers else cell.ljust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        for row in rows
+    ]
+    lines = ["  ".join(row).rstrip() for row in aligned]
     return "\n".join([paint(lines[0], BOLD), *lines[1:]])
 
 

@@ -1,5 +1,7 @@
 """From what a file says to `Config`."""
 
+from dataclasses import replace
+
 from natnetd.errors import Complaint
 from natnetd.file import coherence, served
 from natnetd.file.draft import Draft, Values
@@ -30,6 +32,7 @@ def assemble(root: Node, complaints: list[Complaint], *, whole: bool = True) -> 
         read(top["proxmox"], PROXMOX, complaints, proxmox, "proxmox")
     if whole:
         complaints.extend(coherence.check(defaults, drafts))
+        complaints.extend(coherence.check_guests(metrics, drafts))
     subnets = {draft.key.text: tuple(a.network for a in served.four(draft)) for draft in drafts}
     networks = {draft.key.text: served.complete(draft, subnets) for draft in drafts}
     return Config(networks, metrics_of(metrics), proxmox_of(proxmox))
@@ -61,7 +64,8 @@ def metrics_of(values: Values) -> Metrics | None:
     listen = [found.value for found in values.get("metrics.listen", ()) if found.value]
     if on == [False]:
         return None
-    return Metrics(*listen[0]) if listen else Metrics()
+    guests = [found.value for found in values.get("metrics.guests", ()) if found.value]
+    return replace(Metrics(*listen[0]) if listen else Metrics(), guests=guests[0] if guests else 0)
 
 
 def proxmox_of(values: Values) -> Proxmox:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from natnetd.errors import Complaint
 from natnetd.file import served, six
-from natnetd.file.draft import Draft
+from natnetd.file.draft import Draft, Values
 from natnetd.file.nodes import Node, complaint
 from natnetd.file.reading import meant
 from natnetd.model import ALL_PORTS, HIGH_PORTS, Interface, Pool
@@ -66,6 +66,15 @@ def check_host_access(draft: Draft) -> Iterator[Complaint]:
     if len(access) > 1 and (switch := next((f for f in access if isinstance(f.value, bool)), None)):
         word = "true" if switch.value else "false"
         yield complaint(switch.node, f"{word} stands alone; write it without a list, or services only")
+
+
+def check_guests(metrics: Values, drafts: Sequence[Draft]) -> Iterator[Complaint]:
+    """Yield a number of guests to tell Prometheus of where none is counted."""
+    if drafts and not any(draft.one("count_guests") for draft in drafts):
+        for found in metrics.get("metrics.guests", ()):
+            if found.value:
+                text = "no network counts its guests; write count_guests: true under it, or under defaults"
+                yield complaint(found.node, text)
 
 
 def check_neighbours(draft: Draft, known: frozenset[str], likely: tuple[str, ...]) -> Iterator[Complaint]:

@@ -68,6 +68,7 @@ class Draft:
             reach=tuple(name for name in self.every("reach") if name != self.key.text),
             inbound=self.every("inbound"),
             host_access=self.host_access(),
+            count_guests=bool(self.one("count_guests")),
         )
 
     def host_access(self) -> tuple[Service, ...] | None:

@@ -2,6 +2,7 @@
 
 from natnetd.file.addresses import INTERFACE_ADDRESS, LISTEN, NETWORK, SOURCE
 from natnetd.file.grammar import Feature, Key, Many, Named, Section
+from natnetd.file.numbers_keys import COUNT_GUESTS, GUESTS
 from natnetd.file.service_keys import DHCP, DNS
 from natnetd.file.shapes import (
     HOST_ACCESS,
@@ -212,6 +213,7 @@ NETWORK_KEYS = (
         (False, {"domain": "lab.internal", "upstream": "192.0.2.53"}),
     ),
     RA,
+    COUNT_GUESTS,
 )
 
 NETWORK_SECTION = Section(NETWORK_KEYS, words="its keys, e.g. addresses: 10.0.0.1/24")
@@ -238,6 +240,7 @@ METRICS = Feature(
                 ("127.0.0.1:9787", "[::1]:9787", 9787),
                 value="127.0.0.1:9787",
             ),
+            GUESTS,
         ),
         words="true, false, or keys like listen: 127.0.0.1:9787",
     )

@@ -12,6 +12,7 @@ from natnetd.kinds import (
     counters,
     dhcp,
     forwarding,
+    guests,
     inbound,
     isolation,
     nat,
@@ -34,6 +35,7 @@ KINDS: tuple[Kind, ...] = (
     forwarding,
     router,
     counters,
+    guests,
     dhcp,
     registration,
 )

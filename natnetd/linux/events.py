@@ -24,7 +24,7 @@ from natnetd.linux.dumps import (
 from natnetd.linux.elements import DELSETELEM, NEWSETELEM, listed
 from natnetd.linux.netlink import NETFILTER, RECEIVE, ROUTE, Asker, attributes, messages, open_socket
 from natnetd.linux.nfnl import INET, NEWGEN, TABLE_NAME
-from natnetd.page import KEY_TYPES
+from natnetd.page import KEY_TYPES, SAMPLED
 from natnetd.report import Culprit
 from natnetd.rows import GROUP, Link, Port
 from natnetd.wake import NOTHING, Notice
@@ -219,6 +219,8 @@ class NftEvents:
             self.scope = Scope(None, NFT_ONLY)
         elif self.scope.networks is not None and len(self.scope.touched) < MANY:
             set_ = text(attributes(payload, 4, len(payload))[2])
+            if set_ in SAMPLED:
+                return
             keys = {(e.set, e.key) for e in listed(set_, payload)} if set_ in KEY_TYPES else set()
             networks = frozenset(key[0] for _, key in keys)
             self.scope |= Scope(networks, NFT_ONLY, host=False, touched=frozenset(keys))

@@ -21,6 +21,7 @@ from natnetd.linux.drops import drops
 from natnetd.linux.elements import elements, get_element
 from natnetd.linux.netlink import NETFILTER, Asker
 from natnetd.linux.nftext import script
+from natnetd.linux.structure import Structure, structure
 from natnetd.plan import Change
 from natnetd.report import Traffic
 from natnetd.rows import TABLE, Block, Element, Table
@@ -71,6 +72,7 @@ class NftDoor:
     covered: int = -1
     committed: int = -1
     last: Table | None = None
+    listed: tuple[Structure, str] | None = None
 
     def look(self, *, covers: bool = True) -> Table | None:
         """See our table; None if it is not there. Raises HostError.
@@ -100,8 +102,8 @@ class NftDoor:
     def elements(self, blocks: Mapping[str, Block]) -> Iterator[Element]:
         """Read the elements of every set that is as it should be; what stands in others is void."""
         for name, block in page.PAGE.items():
-            if not name.startswith("chain ") and blocks.get(name) == block:
-                yield from elements(self.asker, name.split()[1])
+            if (own := name.split()[1]) in page.KEY_TYPES and blocks.get(name) == block:
+                yield from elements(self.asker, own)
 
     def look_at(self, asked: Iterable[tuple[str, tuple[str, ...]]]) -> Table:
         """See single elements of our table, whatever its size (20 us each). Raises HostError."""
@@ -114,14 +116,23 @@ class NftDoor:
         return Traffic(found, drops(self.asker))
 
     def listing(self) -> str | None:
-        """List the structure, without elements; None if there is no table. Raises HostError."""
-        if not nfnl.table_there(self.asker):
+        """List the structure, without elements; None if there is no table. Raises HostError.
+
+        What was listed last is true while the table is built as it was: elements come and go meanwhile.
+        """
+        built = structure(self.asker)
+        if built is None:
             return None
+        if self.listed is not None and self.listed[0] == built:
+            return self.listed[1]
         self.nft.set_terse_output(True)
         code, out, problem = self.nft.cmd(f"list table {TABLE}")
         if code and nfnl.table_there(self.asker):
             raise HostError(f"cannot list table {TABLE}: {said(problem)}")
-        return None if code else str(out)
+        if code:
+            return None
+        self.listed = (built, str(out)) if structure(self.asker) == built else None
+        return str(out)
 
     def spelled(self, name: str, lines: Iterable[str]) -> Block:
         """Read a listed block in the words of the page."""

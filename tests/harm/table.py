@@ -7,7 +7,7 @@ from ground import Ground, Refused
 
 from harm.way import harm
 from natnetd.linux.elements import elements
-from natnetd.page import KEY_TYPES, PAGE
+from natnetd.page import KEY_TYPES, PAGE, SAMPLED
 
 CHAINS = [name.split()[1] for name in PAGE if name.startswith("chain ")]
 SETS = list(KEY_TYPES)
@@ -89,9 +89,18 @@ def set_flushed(g: Ground) -> str:
     return name
 
 
+@harm(2)
+def samples_touched(g: Ground) -> str:
+    """What packets count is nobody's drift, whoever adds to it or takes it away."""
+    name = g.rng.choice([name for name in sorted(SAMPLED) if name.endswith("4")])
+    add = f"add element {T} {name} {{ 10.{g.rng.randint(1, 9)}.0.{g.rng.randint(1, 250)} }}"
+    g.commit(g.rng.choice([add, f"flush set {T} {name}"]))
+    return name
+
+
 @harm(1)
 def set_of_another_type(g: Ground) -> str:
-    name = g.rng.choice(["tx", "nets", "exempt4"])
+    name = g.rng.choice(["tx", "nets", "exempt4", "sent4"])
     g.commit(f"flush table {T}\ndelete set {T} {name}\nadd set {T} {name} {{ type ipv4_addr; }}")
     return name
 
