@@ -172,14 +172,14 @@ class Daemon:
             self.go(Reason.VERIFY)
 
     def reload(self) -> None:
-        """Read the file again."""
+        """Read the file again; whatever becomes of that, look at everything."""
         systemd.notify(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
         good = self.wanted.load()
         self.public.metrics.reloaded(good=good, now=time.time())
         if good:
             self.before = replace(self.before, troubles={}, bouts={})
             self.public.serve()
-            self.go(Reason.RELOAD)
+        self.go(Reason.RELOAD if good else Reason.VERIFY)
         self.publish()
         systemd.notify(READY=1, STATUS=self.public.line)
 
