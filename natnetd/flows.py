@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Interface, IPv4Network, collapse_addresses
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, collapse_addresses
 
 from natnetd.host import Layer
 from natnetd.model import Config, Network
@@ -35,6 +35,8 @@ class Suspects:
     """Subnets of all networks."""
     own: frozenset[int] = frozenset()
     """Addresses of this host."""
+    cut: frozenset[int] = frozenset()
+    """Addresses of guests that are cut off: no flow of theirs lives on."""
 
     def origin(self, source: int) -> Origin | None:
         """Find whose flow it is; None: not ours to judge."""
@@ -62,6 +64,12 @@ def suspects(config: Config) -> Suspects:
     return Suspects(
         tuple(o for n in config.networks.values() for o in origins(n, subnets)),
         prefixes(subnet for n in config.networks.values() for subnet in subnets_of(n)),
+        cut=frozenset(
+            int(IPv4Address(guest))
+            for n in config.networks.values()
+            for guest in n.quarantine
+            if ":" not in guest
+        ),
     )
 
 

@@ -113,6 +113,24 @@ class Dns:
     records: tuple[Record, ...] = ()
 
 
+RATES = (10, 20, 50, 100, 200, 500, 1000)
+CROWDS = (100, 200, 500, 1000, 2000, 5000, 10000)
+"""The limits there are: each is a rule of the constant page, asked by those networks only that chose it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What guests may not do: to each other, and to the outside."""
+
+    anti_spoof: bool = True
+    strict: bool = False
+    rogue_dhcp: bool = True
+    rogue_ra: bool = True
+    bogons: bool = False
+    new_connections: int | None = None  # of each guest in a second
+    open_connections: int | None = None  # of each guest at a time
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """A named bridged subnet of guests; `None` stands for "the file does not say"."""
@@ -132,6 +150,8 @@ class Network:
     mtu_auto: bool = False  # the uplink's; see natnetd.ways
     dhcp: Dhcp | None = None
     dns: Dns | None = None
+    guard: Guard | None = None
+    quarantine: tuple[str, ...] = ()  # addresses and MAC addresses of guests that are cut off
 
     @property
     def closed(self) -> bool:

@@ -55,6 +55,16 @@ def reason(rule: str) -> str | None:
     return comment[1].rpartition(" ")[0] or None
 
 
+def filled(name: str) -> bool:
+    """Whether a block of the page is a set or map whose elements are rows."""
+    return not name.startswith("chain ") and name.split()[1] in KEY_TYPES
+
+
+def dynamic(set_: Block) -> bool:
+    """Whether a set is filled by packets: its elements are samples, not rows."""
+    return any(line.startswith("flags dynamic") for line in set_.header)
+
+
 def stateless(line: str) -> str:
     """A listed line without the figures of its counters."""
     return COUNTER.sub("counter", line)
@@ -71,13 +81,13 @@ PAGE = load_page()
 KEY_TYPES: Mapping[str, tuple[str, ...]] = {
     name.split()[1]: tuple(b.header[0].removeprefix("type ").partition(" : ")[0].split(" . "))
     for name, b in PAGE.items()
-    if not name.startswith("chain ")
+    if not name.startswith("chain ") and not dynamic(b)
 }
 """The types of a set's or map's key, part by part, by its name."""
 VALUE_TYPES: Mapping[str, tuple[str, ...]] = {
     name.removeprefix("map "): tuple(b.header[0].partition(" : interval ")[2].split(" . "))
     for name, b in PAGE.items()
-    if name.startswith("map ")
+    if name.startswith("map ") and " : interval " in b.header[0]
 }
 """The types of a map's values, part by part: each is a range, if only from one to itself."""
 REASONS = tuple(dict.fromkeys(why for b in PAGE.values() for rule in b.rules if (why := reason(rule))))

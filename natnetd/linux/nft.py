@@ -100,7 +100,7 @@ class NftDoor:
     def elements(self, blocks: Mapping[str, Block]) -> Iterator[Element]:
         """Read the elements of every set that is as it should be; what stands in others is void."""
         for name, block in page.PAGE.items():
-            if not name.startswith("chain ") and blocks.get(name) == block:
+            if page.filled(name) and blocks.get(name) == block:
                 yield from elements(self.asker, name.split()[1])
 
     def look_at(self, asked: Iterable[tuple[str, tuple[str, ...]]]) -> Table:
