@@ -113,8 +113,8 @@ class Dns:
     records: tuple[Record, ...] = ()
 
 
-RATES = (10, 20, 50, 100, 200, 500, 1000)
-CROWDS = (100, 200, 500, 1000, 2000, 5000, 10000)
+RATES = (10, 50, 100, 500, 1000)
+CROWDS = (100, 500, 1000, 5000, 20000)
 """The limits there are: each is a rule of the constant page, asked by those networks only that chose it."""
 
 

@@ -152,8 +152,7 @@ GUARD = Section(
             "new_connections",
             NEW,
             "How many connections through the host each guest may begin in a second, with five seconds' "
-            "worth at once. What is established is not touched. A guest is an IPv4 address, or the MAC "
-            "address where it speaks IPv6.",
+            "worth at once. What is established is not touched. A guest is a MAC address.",
             "`false`: any number",
             ("100/second", False),
             value=False,
@@ -162,7 +161,7 @@ GUARD = Section(
             "open_connections",
             OPEN,
             "How many connections through the host each guest may have at a time, with those that conntrack "
-            "still remembers. What is established is not touched.",
+            "still remembers. What is established is not touched. A guest is a MAC address.",
             "`false`: any number",
             (1000, False),
             value=False,
