@@ -15,6 +15,7 @@ class Layer(StrEnum):
     """Where a thing lives; one door each."""
 
     NFT = "nft"
+    GUARD = "guard"
     LINK = "link"
     ADDRESS = "address"
     SYSCTL = "sysctl"
@@ -65,7 +66,8 @@ class Hint:
     """What a narrow look asks for by name: wanted elements, and interfaces that are ways out or in.
 
     `register`: whether to look at Proxmox VE's list of bridges; None: if this is a Proxmox VE host.
-    `follows`: the way to the internet matters too, and so do the `sizes` of these interfaces.
+    `follows`: the way to the internet matters too, and so do the `sizes` of these interfaces. `guarded`:
+    somebody wants the table of the bridges, so it is asked whether this kernel can have it.
     """
 
     elements: tuple[Element, ...] = ()
@@ -73,6 +75,7 @@ class Hint:
     register: bool | None = True
     follows: bool = False
     sizes: frozenset[str] = frozenset()
+    guarded: bool = False
 
 
 NO_HINT = Hint()
@@ -145,16 +148,22 @@ class Before:
     ports: Mapping[str, tuple[Port, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     auto: frozenset[str] = frozenset()
+    machine: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One look at the host, within a scope; `auto` are the interfaces by which it sends to the internet."""
+    """One look at the host, within a scope; `auto` are the interfaces by which it sends to the internet.
+
+    `frames` is our table of the bridges, `guardable` whether this kernel can have it.
+    """
 
     links: Mapping[str, Link] = field(default_factory=dict)
     addresses: Mapping[str, tuple[Address, ...]] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     table: Table | None = None
+    frames: Table | None = None
+    guardable: bool = True
     default_links: frozenset[str] = frozenset()
     auto: frozenset[str] = frozenset()
     machine: str = ""
@@ -192,18 +201,20 @@ class Snapshot:
         if scope.networks is None:
             return self
         inside = scope.networks
-        table = self.table
-        if table is not None:
-            kept = {name: e for name, e in table.elements.items() if e.key[0] in inside}
-            table = replace(table, elements=kept)
         return replace(
             self,
             links={n: link for n, link in self.links.items() if n in inside or not link.ours},
             addresses={n: rows for n, rows in self.addresses.items() if n in inside},
-            table=table,
+            table=self.table and of_networks(self.table, inside),
+            frames=self.frames and of_networks(self.frames, inside),
             register=self.register and self.register.within(inside),
             served=self.served and self.served.within(inside),
         )
+
+
+def of_networks(table: Table, inside: frozenset[str]) -> Table:
+    """Leave out the elements of other networks."""
+    return replace(table, elements={name: e for name, e in table.elements.items() if e.key[0] in inside})
 
 
 class Door(Protocol):

@@ -118,6 +118,12 @@ CROWDS = (100, 500, 1000, 5000, 20000)
 """The limits there are: each is a rule of the constant page, asked by those networks only that chose it."""
 
 
+def sort_of(guest: str) -> str:
+    """What a guest is known by: `4` or `6` for an address, `_mac` for a MAC address."""
+    is_mac = guest.count(":") == 5 and len(guest) == 17
+    return "_mac" if is_mac else "6" if ":" in guest else "4"
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
     """What guests may not do: to each other, and to the outside."""
@@ -129,6 +135,11 @@ class Guard:
     bogons: bool = False
     new_connections: int | None = None  # of each guest in a second
     open_connections: int | None = None  # of each guest at a time
+
+    @property
+    def bridged(self) -> bool:
+        """Whether it is about what passes between neighbours."""
+        return self.anti_spoof or self.rogue_dhcp or self.rogue_ra
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +175,11 @@ class Network:
         return tuple(a for a in self.addresses if isinstance(a, IPv4Interface))
 
     @property
+    def guarded(self) -> bool:
+        """Whether something is kept from passing between neighbours."""
+        return bool(self.quarantine) or (self.guard is not None and self.guard.bridged)
+
+    @property
     def ways(self) -> tuple[str, ...]:
         """Interfaces the file names as a way out or in."""
         return (*self.inbound, *(self.nat.uplinks if self.nat else ()))
@@ -192,6 +208,7 @@ class Whole:
     forwards: bool = False  # one of them needs the kernel's forwarding
     ways: frozenset[str] = frozenset()  # interfaces named as uplinks, or as a way in
     any_way: bool = False  # one of them leaves by any uplink
+    guarded: bool = False  # one of them keeps something from passing between neighbours
     follows: bool = False  # one of them goes by the default route, or by the size of what an uplink takes
 
     @classmethod
@@ -206,6 +223,7 @@ class Whole:
             any_way=any(
                 n.routed or (n.nat is not None and not n.nat.uplinks and not n.nat.auto) for n in all_
             ),
+            guarded=any(n.guarded for n in all_),
             follows=any(n.mtu_auto or (n.nat is not None and n.nat.auto) for n in all_),
         )
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from importlib import resources
 
-from natnetd.rows import Block
+from natnetd.rows import FRAMES, TABLE, Block
 
 BLOCK = re.compile(r"\t([\w ]+) (\S+) \{$")
 COMMENT = re.compile(r' comment "([^"]*)"$')
@@ -70,24 +70,34 @@ def stateless(line: str) -> str:
     return COUNTER.sub("counter", line)
 
 
-def load_page() -> Mapping[str, Block]:
-    """Read `table.nft`: what our table must consist of, by block, in an order that nft can load."""
-    text = resources.files("natnetd").joinpath("table.nft").read_text("utf-8")
+def load_page(file: str) -> Mapping[str, Block]:
+    """Read a page: what a table of ours must consist of, by block, in an order that nft can load."""
+    text = resources.files("natnetd").joinpath(file).read_text("utf-8")
     plain = [block(name, lines) for name, lines in read_blocks(text)]
     return {b.name: Block(b.name, b.header, tuple(marked(rule) for rule in b.rules)) for b in plain}
 
 
-PAGE = load_page()
+PAGE = load_page("table.nft")
+FRAME_PAGE = load_page("guard.nft")
+PAGES: Mapping[str, Mapping[str, Block]] = {TABLE: PAGE, FRAMES: FRAME_PAGE}
+SETS: Mapping[str, Block] = {
+    name: b for page in PAGES.values() for name, b in page.items() if not name.startswith("chain ")
+}
+"""Sets and maps of both pages: no name stands on both."""
 KEY_TYPES: Mapping[str, tuple[str, ...]] = {
     name.split()[1]: tuple(b.header[0].removeprefix("type ").partition(" : ")[0].split(" . "))
-    for name, b in PAGE.items()
-    if not name.startswith("chain ") and not dynamic(b)
+    for name, b in SETS.items()
+    if not dynamic(b)
 }
 """The types of a set's or map's key, part by part, by its name."""
 VALUE_TYPES: Mapping[str, tuple[str, ...]] = {
     name.removeprefix("map "): tuple(b.header[0].partition(" : interval ")[2].split(" . "))
-    for name, b in PAGE.items()
+    for name, b in SETS.items()
     if name.startswith("map ") and " : interval " in b.header[0]
 }
 """The types of a map's values, part by part: each is a range, if only from one to itself."""
-REASONS = tuple(dict.fromkeys(why for b in PAGE.values() for rule in b.rules if (why := reason(rule))))
+REASONS = tuple(
+    dict.fromkeys(
+        why for page in PAGES.values() for b in page.values() for rule in b.rules if (why := reason(rule))
+    )
+)

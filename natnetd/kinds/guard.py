@@ -1,11 +1,10 @@
 """What guests may not do by way of the host: use other addresses, flood, or do anything at all if cut off."""
 
 from collections.abc import Iterable, Iterator
-from ipaddress import ip_address
 from typing import Any
 
 from natnetd.host import Layer, Snapshot
-from natnetd.model import Config, Guard, Network
+from natnetd.model import Config, Guard, Network, sort_of
 from natnetd.plan import Change, diff_elements
 from natnetd.rows import Element
 
@@ -27,7 +26,7 @@ def elements(network: Network) -> Iterator[Element]:
     if network.quarantine or (guard and guard.anti_spoof):
         yield Element("watched", (name,))
     for guest in network.quarantine:
-        yield Element(cut(guest), (name, guest))
+        yield Element(f"cut{sort_of(guest)}", (name, guest))
     if guard is None:
         return
     if guard.anti_spoof:
@@ -38,13 +37,6 @@ def elements(network: Network) -> Iterator[Element]:
         yield Element("fresh", (name,), f"jump fresh_{guard.new_connections}")
     if guard.open_connections:
         yield Element("crowd", (name,), f"jump crowd_{guard.open_connections}")
-
-
-def cut(guest: str) -> str:
-    """Which set a guest that is cut off stands in: MAC addresses have six parts."""
-    if guest.count(":") == 5 and len(guest) == 17:
-        return "cut_mac"
-    return f"cut{ip_address(guest).version}"
 
 
 def spoofing(network: Network, guard: Guard) -> Iterator[Element]:

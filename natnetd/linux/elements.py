@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from natnetd.errors import HostError
 from natnetd.linux.netlink import Asker, attribute, attributes
-from natnetd.linux.nfnl import NFT, TABLE_NAME, head, refused
+from natnetd.linux.nfnl import INET, NFT, TABLE_NAME, head, refused
 from natnetd.page import KEY_TYPES, VALUE_TYPES
 from natnetd.rows import Counter, Element
 
@@ -19,9 +19,9 @@ IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 WIDTHS = {"ifname": 16, "ipv4_addr": 4, "ipv6_addr": 16, "ether_addr": 8, "inet_service": 4}
 
 
-def elements(asker: Asker, name: str) -> Iterator[Element]:
+def elements(asker: Asker, name: str, family: int = INET) -> Iterator[Element]:
     """Read a set or map of our table. Raises HostError."""
-    body = head() + attribute(1, TABLE_NAME) + attribute(2, name.encode() + b"\0")
+    body = head(family) + attribute(1, TABLE_NAME) + attribute(2, name.encode() + b"\0")
     try:
         payloads = asker.dump(GETSETELEM, body)
     except HostError as error:
@@ -32,13 +32,13 @@ def elements(asker: Asker, name: str) -> Iterator[Element]:
         yield from listed(name, payload)
 
 
-def get_element(asker: Asker, name: str, key: tuple[str, ...]) -> Element | None:
+def get_element(asker: Asker, name: str, key: tuple[str, ...], family: int = INET) -> Element | None:
     """Ask for one element; None if it, or its set, is not there. Raises HostError."""
     low, high = packed(KEY_TYPES[name], key)
     inner = attribute(KEY | NESTED, attribute(1, low))
     if high != low:
         inner += attribute(KEY_END | NESTED, attribute(1, high))
-    body = head() + attribute(1, TABLE_NAME) + attribute(2, name.encode() + b"\0")
+    body = head(family) + attribute(1, TABLE_NAME) + attribute(2, name.encode() + b"\0")
     body += attribute(ELEMENTS | NESTED, attribute(1 | NESTED, inner))
     try:
         for payload in asker.ask(GETSETELEM, body):
