@@ -66,8 +66,7 @@ class Hint:
     """What a narrow look asks for by name: wanted elements, and interfaces that are ways out or in.
 
     `register`: whether to look at Proxmox VE's list of bridges; None: if this is a Proxmox VE host.
-    `follows`: the way to the internet matters too, and so do the `sizes` of these interfaces. `guarded`:
-    somebody wants the table of the bridges, so it is asked whether this kernel can have it.
+    `follows`: the way to the internet matters too, and so do the `sizes` of these interfaces.
     """
 
     elements: tuple[Element, ...] = ()
@@ -75,7 +74,6 @@ class Hint:
     register: bool | None = True
     follows: bool = False
     sizes: frozenset[str] = frozenset()
-    guarded: bool = False
 
 
 NO_HINT = Hint()

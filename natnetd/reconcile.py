@@ -79,8 +79,7 @@ def hint(config: Config, scope: Scope, before: Before = NOTHING_KNOWN) -> Hint:
         elements = tuple(c.want for c in wanted if isinstance(c.want, Element))
     sized = any(network.mtu_auto for network in config.networks.values())
     sizes = config.all.ways | before.auto if sized else frozenset()
-    all_ = config.all
-    return Hint(elements, all_.ways, config.proxmox.register, all_.follows, sizes, all_.guarded)
+    return Hint(elements, config.all.ways, config.proxmox.register, config.all.follows, sizes)
 
 
 @dataclass(frozen=True, slots=True)

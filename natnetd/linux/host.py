@@ -66,7 +66,7 @@ class LinuxHost:
             settings=settings(scope, links, hint.ways) if Layer.SYSCTL in scope.layers else {},
             table=table,
             frames=frames,
-            guardable=not hint.guarded or self.guardable,
+            guardable=Layer.GUARD not in scope.layers or self.guardable,
             default_links=defaults,
             auto=auto,
             machine=self.machine,
