@@ -7,6 +7,7 @@ from networks import INTERNET, Networks, setting
 
 from natnetd.lab.echo import Echo
 from natnetd.lab.netns import Namespace
+from natnetd.lab.sniffer import Sniffer
 from natnetd.lab.traffic import ABSENCE, Connection, Flow, ping, tcp, udp
 from natnetd.lab.world import Guest, World
 
@@ -67,9 +68,11 @@ def test_nothing_of_a_guest_that_is_cut_off_passes_either_way(
             assert within.ask()
             assert in_.ask()
             net.become(NETWORKS.format(cut=cut))
-            for flow in (out, within, in_):
-                flow.send()
-                assert flow.receive(ABSENCE) is None
+            with Sniffer(web, "eth0") as wire:
+                for flow in (out, within, in_):
+                    flow.send()
+                    assert flow.receive(ABSENCE) is None
+                assert not [packet for packet in wire.packets() if packet.destination == WEB]
         for ns, address in [*ways, (world.outside, WEB)]:
             assert answered(ns, address) == set(), address
         assert not ping(web, "fd00:1::1", deadline=ABSENCE)  # a reservation is its MAC address too
