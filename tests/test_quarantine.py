@@ -99,6 +99,19 @@ def test_a_guest_is_found_by_its_reservation(world: World, directory: Path, drop
     assert not drop_in.exists()
 
 
+def test_a_guest_that_another_file_cuts_off_too_is_not_said_to_be_let_in(
+    world: World,  # noqa: ARG001
+    directory: Path,
+    drop_in: Path,
+) -> None:
+    written(directory, NAMED.replace(" dhcp:", " guard: {quarantine: db}, dhcp:"))
+    natnetd(directory, "quarantine", MAC)
+    told = said(directory, "release", "10.20.0.9")
+    assert told == f"{drop_in} cuts 10.20.0.9 off no more; quarantine of vmbr2 in another file does"
+    assert not drop_in.exists()
+    assert said(directory, "release", "db").endswith("quarantine of vmbr2 in another file does")
+
+
 def test_what_would_make_the_file_bad_is_not_left_behind(directory: Path, drop_in: Path) -> None:
     path = written(directory, NAMED)
     assert said(directory, "quarantine", "10.0.0.1").endswith(

@@ -7,7 +7,7 @@ from natnetd.cli import cutting
 from natnetd.cli.cutting import arguments
 from natnetd.errors import ConfigError, HostError
 from natnetd.file.guard_keys import CutOff, Known
-from natnetd.model import Config
+from natnetd.model import Config, Network
 
 __all__ = ["arguments", "run"]
 
@@ -31,6 +31,8 @@ def run(asked: argparse.Namespace) -> int:
     had, has = (c.networks[name].quarantine if c and name in c.networks else () for c in (before, wanted))
     freed = tuple(address for address in had if address not in has)
     how = ""
+    if had and not freed:
+        raise HostError(f"{drop_in} cuts {guest} off no more" + elsewhere(guest, wanted))
     if freed:
         only = replace(wanted.networks[name], quarantine=freed)
         how = cutting.settled(only, wanted, there=False)
@@ -55,8 +57,14 @@ def same(one: CutOff, guest: Known, wanted: Config | None) -> bool:
     return wanted is not None and one in cutting.places_of(guest, wanted)
 
 
+def both(network: Network, guest: Known) -> tuple[str, ...]:
+    """Both addresses of a reservation, by one of its names."""
+    rows = network.dhcp.reservations if network.dhcp else ()
+    return tuple(a for r in rows if guest in (r.name, r.mac, r.address) for a in (r.mac, str(r.address)))
+
+
 def elsewhere(guest: Known, wanted: Config | None) -> str:
     """Say which network's own lines cut a guest off."""
     networks = wanted.networks.values() if wanted else ()
-    names = [n.name for n in networks if str(guest) in n.quarantine]
+    names = [n.name for n in networks if {str(guest), *both(n, guest)} & {*n.quarantine}]
     return f"; quarantine of {names[0]} in another file does" if names else ""
