@@ -137,6 +137,13 @@ class Guard:
     open_connections: int | None = None  # of each guest at a time
 
     @property
+    def steps(self) -> tuple[str, ...]:
+        """The chains of the page that limit connections."""
+        fresh = (f"fresh_{self.new_connections}",) if self.new_connections else ()
+        crowd = (f"crowd_{self.open_connections}",) if self.open_connections else ()
+        return (*fresh, *crowd)
+
+    @property
     def bridged(self) -> bool:
         """Whether it is about what passes between neighbours."""
         return self.anti_spoof or self.rogue_dhcp or self.rogue_ra
@@ -208,6 +215,7 @@ class Whole:
     forwards: bool = False  # one of them needs the kernel's forwarding
     ways: frozenset[str] = frozenset()  # interfaces named as uplinks, or as a way in
     any_way: bool = False  # one of them leaves by any uplink
+    steps: frozenset[str] = frozenset()  # the limits in use: chains of the page, each with its set
     guarded: bool = False  # one of them keeps something from passing between neighbours
     follows: bool = False  # one of them goes by the default route, or by the size of what an uplink takes
 
@@ -223,6 +231,7 @@ class Whole:
             any_way=any(
                 n.routed or (n.nat is not None and not n.nat.uplinks and not n.nat.auto) for n in all_
             ),
+            steps=frozenset(step for n in all_ if n.guard for step in n.guard.steps),
             guarded=any(n.guarded for n in all_),
             follows=any(n.mtu_auto or (n.nat is not None and n.nat.auto) for n in all_),
         )

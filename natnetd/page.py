@@ -60,6 +60,12 @@ def filled(name: str) -> bool:
     return not name.startswith("chain ") and name.split()[1] in KEY_TYPES
 
 
+def step(name: str) -> str | None:
+    """Which limit a block belongs to, if it does: those that nobody uses are left out (2 ms of 4)."""
+    own = name.split()[1]
+    return own if own.startswith(("fresh_", "crowd_")) else None
+
+
 def dynamic(set_: Block) -> bool:
     """Whether a set is filled by packets: its elements are samples, not rows."""
     return any(line.startswith("flags dynamic") for line in set_.header)

@@ -58,10 +58,11 @@ ROWS = [
     Row(
         "another limit",
         batch(
+            "add chain inet natnetd fresh_1000",
             'delete element inet natnetd fresh { "vmbr1" }',
             'add element inet natnetd fresh { "vmbr1" : jump fresh_1000 }',
         ),
-        told("~ guard fresh vmbr1 value jump fresh_1000 → jump fresh_100"),
+        told("~ guard fresh vmbr1 value jump fresh_1000 → jump fresh_100", "- nft chain fresh_1000"),
     ),
     Row("no limit", "nft 'delete element inet natnetd crowd { \"vmbr1\" }'", told("+ guard crowd vmbr1")),
     Row("limit gone", "nft flush chain inet natnetd crowd_1000", told("~ nft chain crowd_1000 (altered)")),

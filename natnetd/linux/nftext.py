@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from natnetd.page import KEY_TYPES, PAGES, VALUE_TYPES, reason
+from natnetd.page import KEY_TYPES, PAGES, VALUE_TYPES, reason, step
 from natnetd.plan import Change
 from natnetd.rows import TABLE, Block, Counter, Element, Table
 
@@ -52,7 +52,7 @@ def structure(changes: Sequence[Change[Block]], table: str) -> Iterator[str]:
         chains = {
             name: Block(name, b.header, b.rules, counts)
             for name, b in PAGES[table].items()
-            if b.name.startswith("chain ")
+            if b.name.startswith("chain ") and (step(name) is None or f"set {step(name)}" in stale)
         }
         wanted = chains | wanted
     touched = {name for name in wanted if name.startswith("chain ")} - missing

@@ -7,9 +7,9 @@ from ground import Ground, Refused
 
 from harm.way import harm
 from natnetd.linux.elements import elements
-from natnetd.page import KEY_TYPES, PAGE, filled
+from natnetd.page import KEY_TYPES, PAGE, filled, step
 
-CHAINS = [name.split()[1] for name in PAGE if name.startswith("chain ")]
+CHAINS = [name.split()[1] for name in PAGE if name.startswith("chain ") and not step(name)]
 SETS = [name.split()[1] for name in PAGE if filled(name)]
 MAPS = [name.split()[1] for name in PAGE if name.startswith("map ")]
 CHAIN_OF = {"fresh": "fresh_10", "crowd": "crowd_500"}
