@@ -262,9 +262,15 @@ class Ground:
         self.tables[family, name] = self.portrait_of_table(family, name)
 
     def portrait_of_table(self, family: str, name: str) -> str:
-        """List a table by a process: the cache of a context in use has been seen to hold chains twice."""
+        """List a table by a process: the cache of a context in use has been seen to hold chains twice.
+
+        So has that of a process while others commit (nft 1.0.6), so two listings must agree.
+        """
         words = ["nft", "-s", "-a", "list", "table", family, name]
-        return subprocess.run(words, text=True, capture_output=True, check=False).stdout
+        last, told = None, ""
+        while told != last:
+            last, told = told, subprocess.run(words, text=True, capture_output=True, check=False).stdout
+        return told
 
     def remember_link(self, name: str) -> None:
         self.portraits[name] = self.portrait(name)
