@@ -32,6 +32,9 @@ neighbours: setup ## the service beside real programs: nftables.service, Docker,
 boot-test: setup ## the package under a real systemd, Debian 12 and 13 in containers: make boot-test ARGS="-k NAME"
 	$(PYTEST) tests/boot -n 2 --dist loadgroup -rs $(ARGS)
 
+emulated-test: ## what this machine's kernel lacks, in an emulated one: make emulated-test ROOTFS=DIR, see tests/emulated
+	tests/emulated/run $(ROOTFS) $(ARGS)
+
 monitoring-test: setup ## a real Prometheus scrapes the service: alert rules fire, each query of the dashboard is answered
 	tools/setup monitoring
 	$(SUDO) env PATH="$(CURDIR)/build/prometheus/usr/bin:$$PATH" $(PY) -m pytest tests/monitoring
@@ -70,4 +73,4 @@ bench: setup ## measure, against alternatives in the same run
 clean: ## remove the virtual environments
 	rm -rf .venv .venv-newest
 
-.PHONY: help setup run lab test chaos neighbours boot-test monitoring-test docker-test test-newest lint fmt mutants deb check bench clean
+.PHONY: help setup run lab test chaos neighbours boot-test emulated-test monitoring-test docker-test test-newest lint fmt mutants deb check bench clean

@@ -11,12 +11,12 @@ from typing import Protocol
 from natnetd import systemd
 from natnetd.errors import HostError
 from natnetd.flows import Suspects, gap, suspects
-from natnetd.host import ALL, Before, Host, Layer, Scope
+from natnetd.host import ALL, Before, Host, Scope
 from natnetd.host import State as NetworkState
 from natnetd.model import Config
 from natnetd.patience import next_try
 from natnetd.publication import Outlets, Publication
-from natnetd.reconcile import Pass, reconcile
+from natnetd.reconcile import TABLES, Pass, reconcile
 from natnetd.report import Reason, Report, Traffic
 from natnetd.rows import Link
 from natnetd.state import State
@@ -255,13 +255,13 @@ class Daemon:
 
     def held(self, heard: Wakeup) -> bool:
         """Say whether what was heard is only more of a fight over the table, to be looked at when due."""
-        fight = any(
-            trouble.network is None
-            and trouble.layer == Layer.NFT  # the retry of another one would not look at the table
-            and trouble.state is NetworkState.CONTESTED
+        fought = {
+            trouble.layer
             for trouble in self.before.troubles.values()
-        )
-        return fight and heard.scope.layers == {Layer.NFT} and not heard.overrun
+            if trouble.network is None and trouble.state is NetworkState.CONTESTED
+        }
+        tables = heard.scope.layers & fought & TABLES  # the retry of one layer looks at no other
+        return heard.look and tables == heard.scope.layers and not heard.overrun
 
     # --- what is not urgent
 

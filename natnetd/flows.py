@@ -1,8 +1,9 @@
 """Which flows are as they should be; pure. After a gap in NAT the others are found and forgotten."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address
 
 from natnetd.host import Layer
 from natnetd.model import UNIQUE_LOCAL, Config, Network
@@ -39,6 +40,8 @@ class Suspects:
     multicast: int = MULTICAST
     six: "Suspects | None" = None
     """The same for IPv6, if there is any."""
+    cut: frozenset[int] = frozenset()
+    """Addresses of guests that are cut off: no flow of theirs lives on."""
 
     def origin(self, source: int) -> Origin | None:
         """Find whose flow it is; None: not ours to judge."""
@@ -66,12 +69,23 @@ def suspects(config: Config) -> Suspects:
     return replace(of_family(config, 4), six=replace(six, multicast=MULTICAST6) if six.origins else None)
 
 
+def cut_off(config: Config, version: int) -> Iterator[int]:
+    """Yield the addresses of guests that are cut off; they may be given by their MAC addresses too."""
+    for network in config.networks.values():
+        for guest in network.quarantine:
+            with suppress(ValueError):
+                found = ip_address(guest)
+                if found.version == version:
+                    yield int(found)
+
+
 def of_family(config: Config, version: int) -> Suspects:
     """Sum up one family."""
     subnets = {name: prefixes(subnets_of(n, version)) for name, n in config.networks.items()}
     return Suspects(
         tuple(o for n in config.networks.values() for o in origins(n, version, subnets)),
         prefixes(subnet for n in config.networks.values() for subnet in subnets_of(n, version)),
+        cut=frozenset(cut_off(config, version)),
     )
 
 

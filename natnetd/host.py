@@ -15,6 +15,7 @@ class Layer(StrEnum):
     """Where a thing lives; one door each."""
 
     NFT = "nft"
+    GUARD = "guard"
     LINK = "link"
     ADDRESS = "address"
     SYSCTL = "sysctl"
@@ -146,16 +147,22 @@ class Before:
     findings: tuple[Finding, ...] = ()
     auto: frozenset[str] = frozenset()
     auto6: frozenset[str] = frozenset()
+    machine: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One look at the host, within a scope; `auto` are the interfaces by which it sends to the internet."""
+    """One look at the host, within a scope; `auto` are the interfaces by which it sends to the internet.
+
+    `frames` is our table of the bridges, `guardable` whether this kernel can have it.
+    """
 
     links: Mapping[str, Link] = field(default_factory=dict)
     addresses: Mapping[str, tuple[Address, ...]] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     table: Table | None = None
+    frames: Table | None = None
+    guardable: bool = True
     default_links: frozenset[str] = frozenset()
     auto: frozenset[str] = frozenset()
     auto6: frozenset[str] = frozenset()  # and by IPv6
@@ -194,18 +201,20 @@ class Snapshot:
         if scope.networks is None:
             return self
         inside = scope.networks
-        table = self.table
-        if table is not None:
-            kept = {name: e for name, e in table.elements.items() if e.key[0] in inside}
-            table = replace(table, elements=kept)
         return replace(
             self,
             links={n: link for n, link in self.links.items() if n in inside or not link.ours},
             addresses={n: rows for n, rows in self.addresses.items() if n in inside},
-            table=table,
+            table=self.table and of_networks(self.table, inside),
+            frames=self.frames and of_networks(self.frames, inside),
             register=self.register and self.register.within(inside),
             served=self.served and self.served.within(inside),
         )
+
+
+def of_networks(table: Table, inside: frozenset[str]) -> Table:
+    """Leave out the elements of other networks."""
+    return replace(table, elements={name: e for name, e in table.elements.items() if e.key[0] in inside})
 
 
 class Door(Protocol):

@@ -47,6 +47,7 @@ def judge(config: Config, seen: Snapshot) -> Judged:
         findings += astray(network, config, seen.auto | seen.auto6)
         findings += wayless(network, seen.auto6)
         findings += sizes(network, seen)
+        findings += cut_off(network)
     findings += in_use(config, seen)
     findings += dict.fromkeys(surroundings(config, seen))
     return Judged.of(config, tuple(findings))
@@ -115,6 +116,12 @@ def sizes(network: Network, seen: Snapshot) -> Iterator[Finding]:
     link = seen.links.get(network.name)
     if link is not None and link.kind == "bridge":
         yield from misfits(network, link, seen.ports(network.name))
+
+
+def cut_off(network: Network) -> Iterator[Finding]:
+    """Say who is cut off, for nobody else will remember."""
+    if network.quarantine:
+        yield Finding(network.name, State.IN_SYNC, f"cut off: {', '.join(network.quarantine)}")
 
 
 def in_use(config: Config, seen: Snapshot) -> Iterator[Finding]:

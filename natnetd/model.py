@@ -119,6 +119,42 @@ class Dns:
     records: tuple[Record, ...] = ()
 
 
+RATES = (10, 50, 100, 500, 1000)
+CROWDS = (100, 500, 1000, 5000, 20000)
+"""The limits there are: each is a rule of the constant page, asked by those networks only that chose it."""
+
+
+def sort_of(guest: str) -> str:
+    """What a guest is known by: `4` or `6` for an address, `_mac` for a MAC address."""
+    is_mac = guest.count(":") == 5 and len(guest) == 17
+    return "_mac" if is_mac else "6" if ":" in guest else "4"
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What guests may not do: to each other, and to the outside."""
+
+    anti_spoof: bool = True
+    strict: bool = False
+    rogue_dhcp: bool = True
+    rogue_ra: bool = True
+    bogons: bool = False
+    new_connections: int | None = None  # of each guest in a second
+    open_connections: int | None = None  # of each guest at a time
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The chains of the page that limit connections."""
+        fresh = (f"fresh_{self.new_connections}",) if self.new_connections else ()
+        crowd = (f"crowd_{self.open_connections}",) if self.open_connections else ()
+        return (*fresh, *crowd)
+
+    @property
+    def bridged(self) -> bool:
+        """Whether it is about what passes between neighbours."""
+        return self.anti_spoof or self.rogue_dhcp or self.rogue_ra
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """A named bridged subnet of guests; `None` stands for "the file does not say"."""
@@ -140,6 +176,8 @@ class Network:
     dns: Dns | None = None
     count_guests: bool = False
     ra: bool = False  # router advertisements, and DHCPv6 without addresses
+    guard: Guard | None = None
+    quarantine: tuple[str, ...] = ()  # addresses and MAC addresses of guests that are cut off
 
     @property
     def closed(self) -> bool:
@@ -172,6 +210,11 @@ class Network:
         return bool(self.gateways6) and (self.routed or (self.nat is not None and self.nat.ipv6))
 
     @property
+    def guarded(self) -> bool:
+        """Whether something is kept from passing between neighbours."""
+        return bool(self.quarantine) or (self.guard is not None and self.guard.bridged)
+
+    @property
     def ways(self) -> tuple[str, ...]:
         """Interfaces the file names as a way out or in."""
         return (*self.inbound, *(self.nat.uplinks if self.nat else ()))
@@ -202,6 +245,8 @@ class Whole:
     forwards6: bool = False  # and that of IPv6
     ways: frozenset[str] = frozenset()  # interfaces named as uplinks, or as a way in
     any_way: bool = False  # one of them leaves by any uplink
+    steps: frozenset[str] = frozenset()  # the limits in use: chains of the page, each with its set
+    guarded: bool = False  # one of them keeps something from passing between neighbours
     follows: bool = False  # one of them goes by the default route, or by the size of what an uplink takes
 
     @classmethod
@@ -217,6 +262,8 @@ class Whole:
             any_way=any(
                 n.routed or (n.nat is not None and not n.nat.uplinks and not n.nat.auto) for n in all_
             ),
+            steps=frozenset(step for n in all_ if n.guard for step in n.guard.steps),
+            guarded=any(n.guarded for n in all_),
             follows=any(n.mtu_auto or (n.nat is not None and n.nat.auto) for n in all_),
         )
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from natnetd import dnsmasq, registered
+from natnetd import dnsmasq, guards, registered
 from natnetd.errors import HostError
 from natnetd.host import ALL, Before, Finding, Hint, Host, Layer, Scope, Snapshot
 from natnetd.judge import Judged, judge
@@ -16,7 +16,8 @@ from natnetd.rows import Element
 from natnetd.ways import resolved
 
 NOTHING_KNOWN = Before()
-NOTED = ((Layer.REGISTER, registered), (Layer.SERVICE, dnsmasq))
+NOTED = ((Layer.REGISTER, registered), (Layer.SERVICE, dnsmasq), (Layer.GUARD, guards))
+TABLES = frozenset({Layer.NFT, Layer.GUARD})
 
 
 def decide(config: Config, seen: Snapshot, scope: Scope = ALL) -> tuple[Judged, Plan]:
@@ -34,11 +35,11 @@ def widened(scope: Scope, config: Config) -> Scope:
     Whether it may go depends on who is plugged into it, which a narrow look does not see.
     """
     strange = scope.networks is not None and not scope.networks <= config.networks.keys()
-    if strange and scope.layers - {Layer.NFT, Layer.REGISTER}:
+    if strange and scope.layers - {*TABLES, Layer.REGISTER}:
         return replace(scope, networks=None, layers=scope.layers | {Layer.LINK})
     # A table that is gone takes the elements of all networks with it, and its news ends with this look; and
     # where nobody switches all interfaces on again, each is to be looked at.
-    whole = Layer.NFT in scope.layers or (Layer.SYSCTL in scope.layers and not config.all.forwards)
+    whole = scope.layers & TABLES or (Layer.SYSCTL in scope.layers and not config.all.forwards)
     if scope.host and whole:
         return replace(scope, networks=None)
     return scope
@@ -72,9 +73,9 @@ def hint(config: Config, scope: Scope, before: Before = NOTHING_KNOWN) -> Hint:
     """Name what a narrow look must ask for: what would be wanted of a host with nothing on it."""
     config = resolved(config, before.auto, {}, before.auto6)
     elements: tuple[Element, ...] = ()
-    if scope.networks is not None and Layer.NFT in scope.layers:
-        filled = replace(scope, layers=frozenset({Layer.NFT}), host=False)
-        wanted = make_plan(KINDS, config, Snapshot(), filled)
+    if scope.networks is not None and scope.layers & TABLES:
+        filled = replace(scope, layers=scope.layers & TABLES, host=False)
+        wanted = make_plan(KINDS, config, Snapshot(machine=before.machine), filled)
         elements = tuple(c.want for c in wanted if isinstance(c.want, Element))
     sized = any(network.mtu_auto for network in config.networks.values())
     sizes = config.all.ways | before.auto | before.auto6 if sized else frozenset()
@@ -112,13 +113,18 @@ def reconcile(config: Config, host: Host, asked: Pass) -> Report:
     return Report(
         asked.reason,
         asked.scope,
-        replace(seen, before=replace(before, findings=judged.findings, auto=seen.auto, auto6=seen.auto6)),
+        replace(seen, before=kept(before, judged.findings, seen)),
         (*judged.findings, *fights(before.bouts, asked.clock())),
         outcomes,
         choice.late,
         asked.culprits,
         asked.clock() - start,
     )
+
+
+def kept(before: Before, findings: tuple[Finding, ...], seen: Snapshot) -> Before:
+    """What travels to the next pass."""
+    return replace(before, findings=findings, auto=seen.auto, auto6=seen.auto6, machine=seen.machine)
 
 
 def who(culprits: Iterable[Culprit]) -> str:

@@ -12,6 +12,8 @@ PROTO = 0x6E
 """Address protocol (IFA_PROTO, Linux 5.18) of the addresses natnetd added: it may delete these, no others."""
 
 TABLE = "inet natnetd"
+FRAMES = "bridge natnetd"
+"""Our tables: what passes the host, and what passes between neighbours."""
 
 PHYSICAL = frozenset({"", "bond", "team", "vlan", "macvlan", "wlan"})
 """Kinds of links that lead out of the host: a NIC has no kind; guests come as tun, veth and the like."""

@@ -14,8 +14,14 @@ MANY = 100
 def condensed(changes: Iterable[Change[Any]]) -> list[Change[Any]]:
     """Leave out the elements of a table that is made or removed as a whole: they go without saying."""
     all_ = list(changes)
-    whole = {c.want is None for c in all_ if isinstance(c.want or c.have, Table) and None in (c.want, c.have)}
-    return [c for c in all_ if not (isinstance(c.want or c.have, Element) and (c.want is None) in whole)]
+    whole = {
+        (c.layer, c.want is None)
+        for c in all_
+        if isinstance(c.want or c.have, Table) and None in (c.want, c.have)
+    }
+    return [
+        c for c in all_ if not (isinstance(c.want or c.have, Element) and (c.layer, c.want is None) in whole)
+    ]
 
 
 def lines(report: Report) -> list[tuple[Outcome, str]]:
@@ -38,7 +44,7 @@ def line(report: Report, outcome: Outcome) -> str:
 
 def by(report: Report, change: Change[Any]) -> str:
     """Say who caused a drift, where the kernel tells: for nftables it does."""
-    if change.layer is not Layer.NFT or not report.culprits:
+    if change.layer not in (Layer.NFT, Layer.GUARD) or not report.culprits:
         return ""
     verb = {"missing": "deleted", "modified": "changed", "foreign": "added"}[change.sort]
     return f"was {verb} by {', '.join(map(str, report.culprits[:3]))}"

@@ -74,9 +74,20 @@ def network(rng: random.Random, name: str, others: list[str], *, closed: bool) -
         (0.5, "count_guests", True),
         (0.4, "dhcp", rng.choice([True, True, {"lease_time": "2h", "reservations": reserved(n)}])),
         (0.3, "host_access", rng.choice([False, ["22/tcp", "20-30/tcp", "5000-5009/udp"]])),
+        (0.4, "guard", rng.choice([True, *guards(n)])),
     )
     found |= {key: value for chance, key, value in perhaps if rng.random() < chance}
     return found
+
+
+def guards(n: int) -> tuple[dict[str, Any], ...]:
+    """Guards that take more than one line."""
+    return (
+        {"anti_spoof": False, "new_connections": "50/second", "open_connections": 500},
+        {"bogons": True, "new_connections": "1000/second"},
+        {"strict": True, "open_connections": 20000},
+        {"quarantine": [f"10.{n}.0.9", "02:00:00:00:00:09"], "anti_spoof": False},
+    )
 
 
 def good(rng: random.Random) -> Networks:

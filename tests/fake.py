@@ -46,6 +46,8 @@ class FakeHost:
     links: dict[str, Link] = field(default_factory=dict)
     addresses: dict[str, dict[str, Address]] = field(default_factory=dict)
     table: Table | None = None
+    frames: Table | None = None
+    guardable: bool = True
     ip_forward: bool = False
     ip6_forward: bool = False
     default_links: frozenset[str] = frozenset()
@@ -58,8 +60,8 @@ class FakeHost:
 
     def look(self, scope: Scope, before: Before, hint: Hint = NO_HINT) -> Snapshot:
         """See as little as the kernel's door would."""
-        others, near = scope.layers - {Layer.NFT}, scope.networks
         sizes = hint.sizes | self.auto | self.auto6 if hint.sizes else frozenset()
+        others, near = scope.layers - {Layer.NFT, Layer.GUARD}, scope.networks
         links = {
             n: x for n, x in self.links.items() if others and (self.asked(x, near, before) or x.name in sizes)
         }
@@ -68,7 +70,9 @@ class FakeHost:
             links=links,
             addresses=addresses if near is None else {n: rows for n, rows in addresses.items() if n in near},
             settings=self.settings(scope, links, hint) if Layer.SYSCTL in scope.layers else {},
-            table=self.look_at_table(scope, hint) if Layer.NFT in scope.layers else None,
+            table=self.look_at_table(self.table, scope, hint) if Layer.NFT in scope.layers else None,
+            frames=self.look_at_table(self.frames, scope, hint) if Layer.GUARD in scope.layers else None,
+            guardable=self.guardable,
             default_links=self.default_links if near is None else frozenset(),
             auto=self.auto if near is None or hint.follows else frozenset(),
             auto6=self.auto6 if near is None or hint.follows else frozenset(),
@@ -82,11 +86,11 @@ class FakeHost:
         former = [port.index for ports in before.ports.values() for port in ports]
         return near is None or link.name in near or link.index in former
 
-    def look_at_table(self, scope: Scope, hint: Hint) -> Table | None:
-        if scope.host or scope.networks is None or self.table is None:
-            return self.table
+    def look_at_table(self, table: Table | None, scope: Scope, hint: Hint) -> Table | None:
+        if scope.host or scope.networks is None or table is None:
+            return table
         names = {e.name for e in hint.elements} | {Element(*touched).name for touched in scope.touched}
-        return Table(elements={n: e for n, e in self.table.elements.items() if n in names})
+        return Table(elements={n: e for n, e in table.elements.items() if n in names})
 
     def settings(self, scope: Scope, links: dict[str, Link], hint: Hint) -> dict[str, str]:
         ways = {name: self.links[name] for name in hint.ways if scope.host and name in self.links}
@@ -106,6 +110,7 @@ class FakeHost:
     def doors(self) -> dict[Layer, Any]:
         return {
             Layer.NFT: FakeNft(self),
+            Layer.GUARD: FakeNft(self, "frames"),
             Layer.LINK: FakeEach(self, self.change_link),
             Layer.ADDRESS: FakeEach(self, self.change_address),
             Layer.SYSCTL: FakeEach(self, self.change_setting),
@@ -259,6 +264,7 @@ class FakeNft:
     """One transaction for all; if it fails, one for each network."""
 
     host: FakeHost
+    name: str = "table"
 
     def apply(self, changes: Sequence[Change[Any]], /) -> list[HostError | None]:
         self.host.writes += 1
@@ -268,12 +274,14 @@ class FakeNft:
         return [attempt("nft", lambda c=c: self.commit([c])) for c in changes]  # type: ignore[misc]
 
     def commit(self, changes: Sequence[Change[Any]]) -> None:
-        table = self.host.table
+        table: Table | None = getattr(self.host, self.name)
+        if self.name == "frames" and not self.host.guardable and changes:
+            raise RefusedError("Operation not supported")
         for change in changes:
             if change.network in self.host.broken:
                 raise RefusedError("broken")
             table = self.changed(table, change)
-        self.host.table = table
+        setattr(self.host, self.name, table)
 
     def changed(self, table: Table | None, change: Change[Any]) -> Table | None:
         match change:

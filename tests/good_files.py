@@ -7,6 +7,7 @@ from natnetd.model import (
     Config,
     Dhcp,
     Dns,
+    Guard,
     Interface,
     Metrics,
     Nat,
@@ -279,6 +280,33 @@ metrics: {listen: "[::1]:9100"}
                 "a", LAB, nat=Nat(("u",), None, (IPv4Network("10.9.0.0/16"),)), reach=("b",), inbound=("w",)
             ),
             Network("b"),
+        ),
+    ),
+    "guards, from the defaults too": (
+        "{defaults: {guard: {bogons: true, new_connections: 50}}, networks: {"
+        "a: {addresses: 10.0.0.1/24, guard: {rogue_ra: false, new_connections: false,"
+        " open_connections: 500}},"
+        " b: {addresses: 10.0.1.1/24, guard: true}, c: {guard: false}}}",
+        config(
+            Network("a", LAB, guard=Guard(rogue_ra=False, bogons=True, open_connections=500)),
+            Network("b", addresses("10.0.1.1/24"), guard=Guard(bogons=True, new_connections=50)),
+            Network("c"),
+        ),
+    ),
+    "guests that are cut off": (
+        "{networks: {a: {addresses: [10.0.0.1/24, 'fd00::1/64'],"
+        " guard: {strict: true, quarantine: [WEB, 10.0.0.9]},"
+        " dhcp: {reservations: {mac: 52:54:00:12:34:56, address: 10.0.0.2, name: web}}, dns: false}},"
+        " quarantine: [a/fd00::9, a/10.0.0.2, a/52-54-00-12-34-57]}",
+        config(
+            Network(
+                "a",
+                addresses("10.0.0.1/24", "fd00::1/64"),
+                dhcp=Dhcp(reservations=(Reservation("52:54:00:12:34:56", IPv4Address("10.0.0.2"), "web"),)),
+                guard=Guard(strict=True),
+                quarantine=("52:54:00:12:34:56", "10.0.0.2", "10.0.0.9", "fd00::9", "52:54:00:12:34:57"),
+                ra=True,
+            )
         ),
     ),
     "dhcp: true brings DNS": (

@@ -11,13 +11,14 @@ from good_files import GOOD
 
 from natnetd.config import compose, parse, understand
 from natnetd.errors import ConfigError
+from natnetd.file.guard_keys import GUARD
 from natnetd.file.keys import FILE, METRICS, NAT, NETWORK_SECTION
 from natnetd.file.nodes import Mapping, Node, Scalar, Sequence
 from natnetd.file.schema import flow, json_schema, reference, renewed
 from natnetd.file.service_keys import DHCP, DNS, RECORDS, RESERVATIONS
 from natnetd.file.service_keys import OPTIONS as OPTIONS_SECTION
 from natnetd.file.sources import Text
-from natnetd.model import Config, Dhcp, Dns, Nat, Network
+from natnetd.model import Config, Dhcp, Dns, Guard, Nat, Network
 
 ROOT = Path(__file__).parents[1]
 PAGES = [page for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if page.exists()]
@@ -36,12 +37,15 @@ SERVICE = (
     *(f"dhcp.reservations.{key}" for key in RESERVED),
     *(f"dhcp.options.{key}" for key in OPTIONS),
 )
+GUARDS = ("anti_spoof", "strict", "rogue_dhcp", "rogue_ra", "bogons", "new_connections", "open_connections")
+GUARDED = ("guard", "guard.quarantine", *(f"guard.{key}" for key in GUARDS))
 SHARED = (
     *("mtu", "stp", "forward_delay", "routed", "reach", "inbound", "host_access", "count_guests"),
-    *(*NATS, *SERVICE),
+    *(*NATS, *SERVICE, *GUARDED),
 )
 EVERY_KEY = {
     *("defaults", "networks", "metrics", "metrics.listen", "metrics.guests", "proxmox", "proxmox.register"),
+    "quarantine",
     *(f"networks.*.{key}" for key in ("description", "addresses", "mac", *SHARED)),
     *(f"defaults.{key}" for key in SHARED),
 }
@@ -199,6 +203,7 @@ def test_the_schema_refuses(text: str, fault: str) -> None:
 
 GIVEN = {"mac": "52:54:00:00:00:01", "address": "10.0.0.9"}
 RECORD = {"name": "x", "address": "10.0.0.9"}
+NAMED = {"reservations": {"mac": "52:54:00:00:00:01", "address": "10.0.0.9", "name": "web1"}}
 
 
 BOTH = ["10.0.0.1/24", "fd00::1/64"]
@@ -224,11 +229,12 @@ def examples() -> Iterator[tuple[str, dict[str, Any]]]:
         (RESERVATIONS.section, lambda value: serving(dhcp={"reservations": GIVEN | value})),
         (DNS, lambda value: serving(dns=value)),
         (RECORDS.section, lambda value: serving(dns={"records": RECORD | value})),
+        (GUARD, lambda value: serving(dhcp=NAMED, guard=value)),
     ):
         for key in section.keys:
             for value in (*key.examples, *([] if key.value is None else [key.value])):
                 whole = wrap({key.name: value})
-                yield f"{key.name}: {flow(value)}", {"networks": {}} | whole
+                yield f"{key.name}: {flow(value)}", serving(dhcp=NAMED, count_guests=True) | whole
 
 
 @pytest.mark.parametrize(("title", "file"), examples())
@@ -242,7 +248,7 @@ def test_every_example_and_default_holds(title: str, file: dict[str, Any]) -> No
 
 def test_every_key_has_an_example() -> None:
     service = (DHCP, OPTIONS_SECTION, RESERVATIONS.section, DNS, RECORDS.section)
-    sections = (FILE, NETWORK_SECTION, NAT, METRICS.section, *service)
+    sections = (FILE, NETWORK_SECTION, NAT, METRICS.section, GUARD, *service)
     keys = [key for section in sections for key in section.keys]
     assert [key.name for key in keys if not key.examples or not key.doc or not key.default] == []
 
@@ -256,7 +262,7 @@ def test_what_is_said_to_be_the_default_is_the_default() -> None:
     nat = {key.name: key.value for key in NAT.keys}
     file = {"networks": {"a": {"addresses": "10.0.0.1/24", "nat": nat}}}
     assert parse(flow(file), "f").networks["a"].nat == Nat()
-    for name, section, plain in (("dhcp", DHCP, Dhcp()), ("dns", DNS, Dns())):
+    for name, section, plain in (("dhcp", DHCP, Dhcp()), ("dns", DNS, Dns()), ("guard", GUARD, Guard())):
         spelt = {key.name: key.value for key in section.keys if key.value is not None}
         file = {"networks": {"a": {"addresses": "10.0.0.1/24", name: spelt}}}
         assert getattr(parse(flow(file), "f").networks["a"], name) == plain

@@ -56,5 +56,6 @@ def test_each_document_is_reached_from_the_readme() -> None:
 
 def test_each_reason_for_a_drop_is_explained() -> None:
     explained = (ROOT / "docs/security.md").read_text("utf-8")
-    for reason in set(REASON.findall((ROOT / "natnetd/table.nft").read_text("utf-8"))):
+    pages = "".join((ROOT / f"natnetd/{page}.nft").read_text("utf-8") for page in ("table", "guard"))
+    for reason in set(REASON.findall(pages)):
         assert f"| {reason} |" in explained

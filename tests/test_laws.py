@@ -13,8 +13,23 @@ from hypothesis import strategies as st
 from natnetd.host import ALL, Before, Layer, Scope
 from natnetd.judge import judge
 from natnetd.kinds import KINDS
-from natnetd.model import ALL_PORTS, HIGH_PORTS, Config, Dhcp, Dns, Nat, Network, Pool, Proxmox, Service
-from natnetd.page import PAGE
+from natnetd.model import (
+    ALL_PORTS,
+    CROWDS,
+    HIGH_PORTS,
+    RATES,
+    Config,
+    Dhcp,
+    Dns,
+    Guard,
+    Nat,
+    Network,
+    Pool,
+    Proxmox,
+    Reservation,
+    Service,
+)
+from natnetd.page import FRAME_PAGE, PAGE
 from natnetd.plan import Change, make_plan, phases
 from natnetd.reconcile import Pass, decide, reconcile
 from natnetd.rows import (
@@ -47,6 +62,9 @@ SETS1 = (
     "sticky",
     "shuffled",
     "walled",
+    "watched",
+    "honest",
+    "wary",
     "tx",
     "rx",
     "metered",
@@ -56,6 +74,15 @@ SERVICES = st.builds(
     st.sampled_from(["tcp", "udp"]),
     st.tuples(st.integers(1, 9), st.integers(1, 9)),
 )
+GUARDS = st.builds(
+    Guard,
+    *[st.booleans()] * 5,
+    st.none() | st.sampled_from(RATES),
+    st.none() | st.sampled_from(CROWDS),
+)
+GIVEN = Reservation("02:00:00:00:00:77", IPv4Address("10.0.0.77"), "web")
+CUT = ("10.0.0.9", "fd00::9", "02:00:00:00:00:99")
+FRAME_SETS = ("cutting", "no_dhcp", "no_router", "truthful", "listed")
 SETS2 = ("pairs", "inbound", "exits")
 
 
@@ -100,7 +127,9 @@ def networks(draw: st.DrawFn, name: str) -> Network:
         inbound=tuple(sorted(draw(st.sets(st.sampled_from(["wg0", "eno1"]))))),
         mtu_auto=draw(st.booleans()),
         host_access=draw(st.none() | st.lists(SERVICES, max_size=3).map(tuple)),
-        dhcp=draw(st.none() | st.sampled_from([Dhcp(), Dhcp(static_only=True)])),
+        guard=draw(st.none() | GUARDS),
+        quarantine=tuple(sorted(draw(st.sets(st.sampled_from(CUT), max_size=2)))),
+        dhcp=draw(st.none() | st.sampled_from([Dhcp(), Dhcp(static_only=True, reservations=(GIVEN,))])),
         dns=draw(st.none() | st.just(Dns())),
         count_guests=draw(st.booleans()),
         ra=draw(st.booleans()) and any(":" in a for a in addresses),
@@ -115,11 +144,11 @@ def configs(draw: st.DrawFn) -> Config:
 
 
 @st.composite
-def tables(draw: st.DrawFn) -> Table | None:
+def tables(draw: st.DrawFn, page: Mapping[str, Block] = PAGE, sets: tuple[str, ...] = SETS1) -> Table | None:
     if draw(st.booleans()):
         return None
-    blocks = dict(PAGE)
-    for name in draw(st.sets(st.sampled_from(sorted(PAGE)), max_size=3)):
+    blocks = dict(page)
+    for name in draw(st.sets(st.sampled_from(sorted(page)), max_size=3)):
         del blocks[name]
     for name in draw(
         st.sets(st.sampled_from(sorted(n for n in blocks if n.startswith("chain "))), max_size=2)
@@ -130,7 +159,7 @@ def tables(draw: st.DrawFn) -> Table | None:
     name = st.sampled_from([*NAMES, "gone"])
     plain = st.builds(
         lambda s, n: Element(s, (n,), count=Counter(3, 4) if s in ("tx", "rx") else None),
-        st.sampled_from(SETS1),
+        st.sampled_from(sets),
         name,
     )
     double = st.builds(
@@ -189,6 +218,8 @@ def hosts(draw: st.DrawFn) -> FakeHost:
             host.links[name] = replace(host.links[name], master=draw(st.sampled_from(bridges)).index)
     names = draw(st.sets(st.sampled_from([*NAMES, "gone"]), max_size=2))
     host.served = Served(servers={n: Server(draw(st.sampled_from([(), ("?",)]))) for n in sorted(names)})
+    host.guardable = draw(st.booleans())
+    host.frames = draw(tables(FRAME_PAGE, FRAME_SETS)) if host.guardable else None
     host.default_links = frozenset(draw(st.sets(st.sampled_from((*UPLINKS, "vmbr1")), max_size=1)))
     host.register = draw(st.none() | registers())
     return host
@@ -280,7 +311,7 @@ def scopes(draw: st.DrawFn) -> Scope:
     touched = [(s, (n,)) for s in SETS1 for n in names] + [
         (s, (n, m)) for s in SETS2 for n in names for m in (*NAMES, *UPLINKS)
     ]
-    touched += [("snat4", (n,)) for n in names]
+    touched += [(s, (n,)) for s in ("snat4", *FRAME_SETS) for n in names]
     return Scope(frozenset(names), frozenset(layers), host=draw(st.booleans()), touched=frozenset(touched))
 
 
@@ -292,6 +323,8 @@ def test_a_narrow_pass_does_there_what_a_wide_one_would(config: Config, host: Fa
     judged = judge(resolved(config, seen.auto, seen.links), seen)
     if host.table is None and not (scope.host and Layer.NFT in scope.layers):
         host.table = Table(PAGE)
+    if host.frames is None and host.guardable and not (scope.host and Layer.GUARD in scope.layers):
+        host.frames = Table(FRAME_PAGE)
     wide = deepcopy(host)
     plan = [c for c in decide(config, wide.look(ALL, Before()))[1] if c in scope]
     before = Before(findings=judged.findings)
@@ -328,6 +361,7 @@ def test_teardown_leaves_nothing_of_ours(config: Config, host: FakeHost) -> None
     reconcile(config, host, Pass())
     reconcile(Config(), host, Pass(force=True))
     assert host.table is None
+    assert host.frames is None
     assert not any(link.ours for link in host.links.values())
     assert not any(row.marked for rows in host.addresses.values() for row in rows.values())
     assert host.register is None or not host.register.recorded

@@ -195,8 +195,6 @@ NFT = [
             "table inet natnetd flags dormant → none",
             "+ nft chain guard",
             "~ nft chain forward (altered)",
-            "~ nft set nets (altered)",
-            "+ isolation nets vmbr1",
         ),
     ),
     Row("set added", "nft 'add set inet natnetd extra { type ifname; }'", told("- nft set extra")),

@@ -23,6 +23,8 @@ VERBS = {
     "status": "show networks, states, findings and drift",
     "top": "show which guests move how much right now",
     "leases": "show who has which address, and whether it answers",
+    "quarantine": "cut a guest off at once",
+    "release": "let a guest that was cut off in again",
     "snapshot": "print what is seen of the host, as JSON",
     "teardown": "remove all that natnetd made",
     "schema": "print the JSON Schema of the file",

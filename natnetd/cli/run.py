@@ -32,7 +32,7 @@ def run(asked: argparse.Namespace) -> int:
     lock = Lock()
     host = open_host()
     routes, way, bell = RouteEvents(), WayEvents(), Bell()
-    nft = NftEvents(lambda: host.generation)
+    nft = NftEvents(lambda: host.generation, lambda: host.guard_generation)
     sources: list[Source] = [signals, nft, routes, way, bell, host.service.deaths]
     sources += [lock.sign] if lock.sign else []
     try:

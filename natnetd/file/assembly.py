@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 from natnetd.errors import Complaint
-from natnetd.file import coherence, served
-from natnetd.file.draft import Draft, Values
+from natnetd.file import coherence, guarded, served
+from natnetd.file.draft import Draft, Found, Values
 from natnetd.file.grammar import Named
+from natnetd.file.guard_keys import QUARANTINE
 from natnetd.file.keys import DEFAULTS, FILE, METRICS, NETWORKS, PROXMOX
 from natnetd.file.nodes import Mapping, Node, Scalar, Unusable, complaint
 from natnetd.file.reading import known, misplaced, read, read_section
@@ -30,11 +31,15 @@ def assemble(root: Node, complaints: list[Complaint], *, whole: bool = True) -> 
     proxmox: Values = {}
     if "proxmox" in top:
         read(top["proxmox"], PROXMOX, complaints, proxmox, "proxmox")
+    cut = read_quarantine(top["quarantine"], complaints) if "quarantine" in top else []
     if whole:
         complaints.extend(coherence.check(defaults, drafts))
         complaints.extend(coherence.check_guests(metrics, drafts))
+        complaints.extend(guarded.check(defaults, drafts, cut))
     subnets = {draft.key.text: tuple(a.network for a in served.four(draft)) for draft in drafts}
-    networks = {draft.key.text: served.complete(draft, subnets) for draft in drafts}
+    networks = {
+        draft.key.text: guarded.complete(draft, served.complete(draft, subnets), cut) for draft in drafts
+    }
     return Config(networks, metrics_of(metrics), proxmox_of(proxmox))
 
 
@@ -56,6 +61,13 @@ def read_networks(node: Node, takes: Named, shared: Values, complaints: list[Com
             own["addresses"] = []  # that there are none has been said
         drafts.append(Draft(key, own, shared | own))
     return drafts
+
+
+def read_quarantine(node: Node, complaints: list[Complaint]) -> list[Found]:
+    """Read the guests that are cut off, each with its network."""
+    values: Values = {}
+    read(node, QUARANTINE, complaints, values, "quarantine")
+    return [found for found in values["quarantine"] if found.value is not None]
 
 
 def metrics_of(values: Values) -> Metrics | None:

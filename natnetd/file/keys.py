@@ -2,6 +2,7 @@
 
 from natnetd.file.addresses import INTERFACE_ADDRESS, LISTEN, NETWORK, SOURCE
 from natnetd.file.grammar import Feature, Key, Many, Named, Section
+from natnetd.file.guard_keys import GUARD, QUARANTINE
 from natnetd.file.numbers_keys import COUNT_GUESTS, GUESTS
 from natnetd.file.service_keys import DHCP, DNS
 from natnetd.file.shapes import (
@@ -214,6 +215,15 @@ NETWORK_KEYS = (
     ),
     COUNT_GUESTS,
     RA,
+    Key(
+        "guard",
+        Feature(GUARD),
+        "What guests may not do to each other, and to the outside. `true` stands for `anti_spoof`, "
+        "`rogue_dhcp` and `rogue_ra`; limits are chosen by number. See docs/guard.md.",
+        "`false`",
+        (True, {"new_connections": "100/second"}),
+        value=False,
+    ),
 )
 
 NETWORK_SECTION = Section(NETWORK_KEYS, words="its keys, e.g. addresses: 10.0.0.1/24")
@@ -302,6 +312,16 @@ FILE = Section(
             "`{register: auto}`",
             ({"register": "auto"}, False),
             value={"register": "auto"},
+        ),
+        Key(
+            "quarantine",
+            QUARANTINE,
+            "Guests that are cut off, each with its network before it; the same as `quarantine` under a "
+            "network's `guard`. This is the key that `natnetd quarantine` and `natnetd release` keep in a "
+            "drop-in of their own, `quarantine.yaml`. See docs/guard.md.",
+            "none",
+            ("vmbr1/10.0.0.20", ["vmbr1/web1", "vmbr1/52:54:00:12:34:56"]),
+            value=[],
         ),
     ),
     words="keys like networks: {vmbr1: {addresses: 10.0.0.1/24}}",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from natnetd.file.grammar import Feature, Key, Many, Named, Rows, Section, Takes
+from natnetd.file.guard_keys import GUARD
 from natnetd.file.keys import FILE, METRICS, NAT, NETWORK_SECTION, PROXMOX
 from natnetd.file.service_keys import DHCP, DNS, OPTIONS, RECORDS, RESERVATIONS
 from natnetd.file.shapes import Shape
@@ -22,6 +23,7 @@ CHAPTERS = (
     ("Under `dhcp.options`", OPTIONS),
     ("Under `dns`", DNS),
     ("Each of `dns.records`", RECORDS.section),
+    ("Under `guard`", GUARD),
     ("Under `metrics`", METRICS.section),
     ("Under `proxmox`", PROXMOX.section),
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 from natnetd.host import Layer, Snapshot
 from natnetd.model import Config
-from natnetd.page import PAGE
+from natnetd.page import PAGE, step
 from natnetd.plan import Change, diff
 from natnetd.rows import TABLE, Block, Table
 
@@ -19,14 +19,18 @@ def plan(config: Config, seen: Snapshot) -> Iterable[Change[Any]]:
     key = f"table {TABLE}"
     if seen.table is None or not config.all.populated:
         have = {} if seen.table is None else {key: Table(seen.table.blocks)}
-        want = {key: Table(page(seen))} if config.all.populated else {}
+        want = {key: Table(page(config, seen))} if config.all.populated else {}
         yield from diff(LAYER, NAME, None, want, have)
         return
     yield from diff(LAYER, NAME, None, {key: Table()}, {key: Table(flags=seen.table.flags)})
-    yield from diff(LAYER, NAME, None, page(seen), seen.table.blocks)
+    yield from diff(LAYER, NAME, None, page(config, seen), seen.table.blocks)
 
 
-def page(seen: Snapshot) -> Mapping[str, Block]:
-    """The page, its drop counters going on from the figures of the table, or else the last ones seen."""
+def page(config: Config, seen: Snapshot) -> Mapping[str, Block]:
+    """The page with the limits in use.
+
+    Its drop counters go on from the figures of the table, or else the last ones seen.
+    """
     drops = seen.table.drops if seen.table else seen.before.drops
-    return {name: replace(block, counts=drops) for name, block in PAGE.items()} if drops else PAGE
+    used = {None, *config.all.steps}
+    return {name: replace(block, counts=drops) for name, block in PAGE.items() if step(name) in used}

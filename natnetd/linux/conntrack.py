@@ -85,6 +85,8 @@ class Purge:
     def suspicious(self, payload: bytes) -> bool:
         """Say whether an entry is against the rules. The source is tested first: most are not ours."""
         source = payload[self.source]
+        if self.suspects.cut and self.cut_off(payload):
+            return True
         if source not in self.known:
             self.known[source] = self.suspects.origin(int.from_bytes(source, "big"))
         origin = self.known[source]
@@ -98,6 +100,13 @@ class Purge:
         if not translated and back != int.from_bytes(source, "big"):
             return False
         return self.suspects.wrong(origin, there, translated=translated)
+
+    def cut_off(self, payload: bytes) -> bool:
+        """Say whether an entry is of a guest that is cut off, whoever began it."""
+        found = attributes(payload, 4, len(payload))
+        there, _back = ends(found[TUPLE_REPLY])
+        source = int.from_bytes(payload[self.source], "big")
+        return ZONE not in found and not self.suspects.cut.isdisjoint((source, there))
 
     def order(self, payload: bytes) -> tuple[int, int, bytes]:
         """Ask to forget an entry: its tuple, and its id, which makes it exact."""

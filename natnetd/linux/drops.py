@@ -5,17 +5,17 @@ At 1,000 networks its listing takes 15 ms, this 0.3 ms; scrapes are frequent, an
 
 from natnetd.linux.nested import each, inside, number
 from natnetd.linux.netlink import Asker, attribute
-from natnetd.linux.nfnl import NFT, TABLE_NAME, head
+from natnetd.linux.nfnl import INET, NFT, TABLE_NAME, head
 from natnetd.rows import Counter
 
 GETRULE = NFT | 7
 EXPRESSIONS, USERDATA = 4, 7
 
 
-def drops(asker: Asker) -> dict[str, Counter]:
+def drops(asker: Asker, family: int = INET) -> dict[str, Counter]:
     """Sum the counters of our rules by reason; nothing if there is no table. Raises HostError."""
     found: dict[str, Counter] = {}
-    for payload in asker.dump(GETRULE, head() + attribute(1, TABLE_NAME)):
+    for payload in asker.dump(GETRULE, head(family) + attribute(1, TABLE_NAME)):
         rule = inside(payload[4:])
         reason = comment(rule.get(USERDATA, b"")).rpartition(" ")[0]
         for expression in each(rule.get(EXPRESSIONS, b"")):

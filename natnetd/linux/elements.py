@@ -7,19 +7,21 @@ from collections.abc import Iterator
 
 from natnetd.errors import HostError
 from natnetd.linux.netlink import Asker, attribute, attributes
-from natnetd.linux.nfnl import NFT, TABLE_NAME, head, refused
+from natnetd.linux.nfnl import INET, NFT, TABLE_NAME, head, refused
 from natnetd.page import KEY_TYPES, VALUE_TYPES
 from natnetd.rows import Counter, Element
 
 NEWSETELEM, GETSETELEM, DELSETELEM = NFT | 12, NFT | 13, NFT | 14
 ELEMENTS, KEY, DATA, EXPRESSION, KEY_END, EXPRESSIONS = 3, 1, 2, 7, 10, 11
 NESTED = 0x8000
-WIDTHS = {"ifname": 16, "ipv4_addr": 4, "ipv6_addr": 16, "inet_service": 4}
+VERDICT, CHAIN = 2, 2  # NFTA_DATA_VERDICT, NFTA_VERDICT_CHAIN
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+WIDTHS = {"ifname": 16, "ipv4_addr": 4, "ipv6_addr": 16, "ether_addr": 8, "inet_service": 4}
 
 
-def elements(asker: Asker, name: str) -> Iterator[Element]:
+def elements(asker: Asker, name: str, family: int = INET) -> Iterator[Element]:
     """Read a set or map of our table. Raises HostError."""
-    body = head() + attribute(1, TABLE_NAME) + attribute(2, name.encode() + b"\0")
+    body = head(family) + attribute(1, TABLE_NAME) + attribute(2, name.encode() + b"\0")
     try:
         payloads = asker.dump(GETSETELEM, body)
     except HostError as error:
@@ -30,13 +32,13 @@ def elements(asker: Asker, name: str) -> Iterator[Element]:
         yield from listed(name, payload)
 
 
-def get_element(asker: Asker, name: str, key: tuple[str, ...]) -> Element | None:
+def get_element(asker: Asker, name: str, key: tuple[str, ...], family: int = INET) -> Element | None:
     """Ask for one element; None if it, or its set, is not there. Raises HostError."""
     low, high = packed(KEY_TYPES[name], key)
     inner = attribute(KEY | NESTED, attribute(1, low))
     if high != low:
         inner += attribute(KEY_END | NESTED, attribute(1, high))
-    body = head() + attribute(1, TABLE_NAME) + attribute(2, name.encode() + b"\0")
+    body = head(family) + attribute(1, TABLE_NAME) + attribute(2, name.encode() + b"\0")
     body += attribute(ELEMENTS | NESTED, attribute(1 | NESTED, inner))
     try:
         for payload in asker.ask(GETSETELEM, body):
@@ -60,6 +62,8 @@ def packed(types: tuple[str, ...], key: tuple[str, ...]) -> tuple[bytes, bytes]:
         elif kind == "inet_service":
             first_port, _, last_port = part.partition("-")
             low, high = low + port(first_port), high + port(last_port or first_port)
+        elif kind == "ether_addr":
+            low, high = low + mac(part), high + mac(part)
         else:
             first, last = ends(part)
             low, high = low + first.packed, high + last.packed
@@ -71,7 +75,9 @@ def port(number: str) -> bytes:
     return struct.pack(">HH", int(number), 0)
 
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+def mac(text: str) -> bytes:
+    """Pack a MAC address as a part of a concatenation: padded."""
+    return bytes.fromhex(text.replace(":", "")).ljust(8, b"\0")
 
 
 def ends(part: str) -> tuple[Address, Address]:
@@ -97,9 +103,17 @@ def listed(name: str, payload: bytes) -> Iterator[Element]:
 def element(name: str, types: tuple[str, ...], found: dict[int, bytes]) -> Element:
     """Read one element: key, value of a map, counter."""
     low = value(found[KEY])
-    high = value(found[KEY_END]) if KEY_END in found else low
-    data = mapped(VALUE_TYPES.get(name, ()), value(found[DATA])) if DATA in found else ""
+    high = value(found[KEY_END]) if KEY_END in found else None
+    data = told(name, found[DATA]) if DATA in found else ""
     return Element(name, tuple(parts(types, low, high)), data, counter(found))
+
+
+def told(name: str, data: bytes) -> str:
+    """Read what a map says of a key: a value, or a verdict, which jumps to a chain here."""
+    verdict = attributes(data, 0, len(data)).get(VERDICT)
+    if verdict is None:
+        return mapped(VALUE_TYPES.get(name, ()), value(data))
+    return f"jump {name_of(attributes(verdict, 0, len(verdict)).get(CHAIN, b'?'))}"
 
 
 def mapped(types: tuple[str, ...], data: bytes) -> str:
@@ -115,13 +129,17 @@ def value(nested: bytes) -> bytes:
     return attributes(nested, 0, len(nested))[1]
 
 
-def parts(types: tuple[str, ...], low: bytes, high: bytes) -> Iterator[str]:
-    """Split a concatenation, each part padded to a multiple of four bytes; ranges become prefixes."""
+def parts(types: tuple[str, ...], low: bytes, high: bytes | None) -> Iterator[str]:
+    """Split a concatenation, each part padded to a multiple of four bytes; ranges become prefixes.
+
+    Without a last value, as in sets without ranges, addresses are single ones.
+    """
     offset = 0
     for kind in types:
         end = offset + WIDTHS[kind]
-        first, last = low[offset:end], high[offset:end]
-        yield span(kind, first, last)
+        first, last = low[offset:end], (low if high is None else high)[offset:end]
+        part = span(kind, first, last)
+        yield part if high is not None or kind == "ifname" else part.partition("/")[0]
         offset = end
 
 
@@ -129,6 +147,8 @@ def span(kind: str, first: bytes, last: bytes) -> str:
     """Write one part, from its first to its last value."""
     if kind == "ifname":
         return name_of(first)
+    if kind == "ether_addr":
+        return first[:6].hex(":")
     if kind == "inet_service":
         low, high = (int.from_bytes(side[:2], "big") for side in (first, last))
         return str(low) if low == high else f"{low}-{high}"

@@ -23,6 +23,7 @@ from natnetd.linux.dumps import (
 )
 from natnetd.linux.elements import DELSETELEM, NEWSETELEM, listed
 from natnetd.linux.netlink import NETFILTER, RECEIVE, ROUTE, Asker, attributes, messages, open_socket
+from natnetd.linux.nfnl import BRIDGE as BRIDGE_FAMILY
 from natnetd.linux.nfnl import INET, NEWGEN, TABLE_NAME
 from natnetd.page import KEY_TYPES, SAMPLED
 from natnetd.report import Culprit
@@ -38,7 +39,7 @@ INIT_PID_NAMESPACE = 0xEFFFFFFC
 """Inode of the first PID namespace (PROC_PID_INIT_INO): only there are the kernel's pids also ours."""
 MANY = 200
 SYSCTL_ONLY = frozenset({Layer.SYSCTL})
-NFT_ONLY = frozenset({Layer.NFT})
+FAMILIES = {INET: Layer.NFT, BRIDGE_FAMILY: Layer.GUARD}
 BRIDGE = frozenset({Layer.LINK, Layer.ADDRESS, Layer.SYSCTL, Layer.SERVICE})
 INTERFACES = Scope(None, frozenset({Layer.LINK, Layer.ADDRESS, Layer.SYSCTL}))
 
@@ -188,53 +189,58 @@ class NftEvents:
     """Who changed what in our table: the objects of a transaction, then its generation with the culprit.
 
     Elements name their network, so that a look can be as small; anything else is looked at as a whole.
-    Generations that the last look covers are old news: they are our own commits, mostly.
+    Generations that the last look covers are old news: they are our own commits, mostly. Each table has
+    looks of its own.
     """
 
-    def __init__(self, covered: Callable[[], int]) -> None:
+    def __init__(self, covered: Callable[[], int], frames: Callable[[], int] = lambda: -1) -> None:
         self.socket = open_socket(NETFILTER, (NFNLGRP_NFTABLES,))
-        self.covered = covered
-        self.scope = NOTHING
+        self.covered = {Layer.NFT: covered, Layer.GUARD: frames}
+        self.scopes: dict[Layer, Scope] = {}
 
     def fileno(self) -> int:
         """Readable when there is news."""
         return self.socket.fileno()
 
     def read(self) -> Iterator[Notice]:
-        """Tell of each transaction of somebody else that touched our table."""
+        """Tell of each transaction of somebody else that touched a table of ours."""
         for datagram in drain(self.socket):
             if datagram is None:
-                self.scope = NOTHING
-                yield Notice(Scope(None, NFT_ONLY), overrun=True)
+                self.scopes = {}
+                yield Notice(Scope(None, frozenset(FAMILIES.values())), overrun=True)
                 continue
             for kind, _flags, _sequence, _sender, start, end in messages(datagram):
                 if kind == NEWGEN:
                     yield from self.close(attributes(datagram, start + 4, end))
-                elif datagram[start] == INET and datagram[start + 8 : start + 16] == TABLE_NAME:
-                    self.touch(kind, datagram[start:end])
+                elif datagram[start] in FAMILIES and datagram[start + 8 : start + 16] == TABLE_NAME:
+                    self.touch(FAMILIES[datagram[start]], kind, datagram[start:end])
 
-    def touch(self, kind: int, payload: bytes) -> None:
+    def touch(self, layer: Layer, kind: int, payload: bytes) -> None:
         """Note an object of ours; the first attribute of each is the name of its table."""
+        scope, only = self.scopes.get(layer, NOTHING), frozenset({layer})
         if kind not in (NEWSETELEM, DELSETELEM):
-            self.scope = Scope(None, NFT_ONLY)
-        elif self.scope.networks is not None and len(self.scope.touched) < MANY:
+            scope = Scope(None, only)
+        elif scope.networks is not None and len(scope.touched) < MANY:
             set_ = text(attributes(payload, 4, len(payload))[2])
             if set_ in SAMPLED:
                 return
             keys = {(e.set, e.key) for e in listed(set_, payload)} if set_ in KEY_TYPES else set()
             networks = frozenset(key[0] for _, key in keys)
-            self.scope |= Scope(networks, NFT_ONLY, host=False, touched=frozenset(keys))
+            scope |= Scope(networks, only, host=False, touched=frozenset(keys))
         else:
-            self.scope = Scope(None, NFT_ONLY)
+            scope = Scope(None, only)
+        self.scopes[layer] = scope
 
     def close(self, found: dict[int, bytes]) -> Iterator[Notice]:
         """End a transaction: tell what it touched, unless it is one that was looked at already."""
-        scope, self.scope = self.scope, NOTHING
-        if not scope.layers or int.from_bytes(found.get(1, b""), "big") <= self.covered():
+        scopes, self.scopes = self.scopes, {}
+        generation = int.from_bytes(found.get(1, b""), "big")
+        fresh = [scope for layer, scope in scopes.items() if generation > self.covered[layer]()]
+        if not fresh:
             return
         who = culprit(found)
         if who.pid != threading.get_native_id():
-            yield Notice(scope, culprit=who)
+            yield from (Notice(scope, culprit=who) for scope in fresh)
 
 
 def culprit(found: dict[int, bytes]) -> Culprit:

@@ -1,7 +1,7 @@
 """The real host: looks as narrowly as it is asked to, and has a door for each layer."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from socket import AF_INET, AF_INET6, AddressFamily
 
@@ -20,7 +20,7 @@ from natnetd.linux.register import RegisterDoor
 from natnetd.linux.rtnl import AddressDoor, LinkDoor
 from natnetd.linux.service import ServiceDoor
 from natnetd.report import Traffic
-from natnetd.rows import Address, Link, Table
+from natnetd.rows import FRAMES, Address, Link, Table
 
 MACHINE_ID = Path("/etc/machine-id")
 FEW = 30
@@ -32,6 +32,7 @@ class LinuxHost:
     """The host of the network namespace it was opened in; one thread's."""
 
     nft: NftDoor
+    frames: NftDoor
     asker: Asker
     route: IPRoute
     doors: Mapping[Layer, Door]
@@ -39,14 +40,16 @@ class LinuxHost:
     register: RegisterDoor
     service: ServiceDoor
     machine: str = ""
+    known: list[bool] = field(default_factory=list)
 
     def look(self, scope: Scope, before: Before, hint: Hint = NO_HINT, /) -> Snapshot:
         """See what a scope covers. Raises HostError."""
-        table = self.table(scope, hint) if Layer.NFT in scope.layers else None
+        table = self.table(self.nft, scope, hint) if Layer.NFT in scope.layers else None
+        frames = self.table(self.frames, scope, hint) if Layer.GUARD in scope.layers else None
         links: dict[str, Link] = {}
         addresses: dict[str, tuple[Address, ...]] = {}
         defaults: frozenset[str] = frozenset()
-        interfaces = bool(scope.layers - {Layer.NFT, Layer.REGISTER})
+        interfaces = bool(scope.layers - {Layer.NFT, Layer.GUARD, Layer.REGISTER})
         near = scope.networks
         wide = hint.follows or near is None
         auto = self.to_internet(hint, AF_INET) if wide else frozenset[str]()
@@ -65,6 +68,8 @@ class LinuxHost:
             addresses=addresses,
             settings=settings(scope, links, hint.ways) if Layer.SYSCTL in scope.layers else {},
             table=table,
+            frames=frames,
+            guardable=Layer.GUARD not in scope.layers or self.guardable,
             default_links=defaults,
             auto=auto,
             auto6=auto6,
@@ -86,12 +91,19 @@ class LinuxHost:
                 raise
             return frozenset()
 
-    def table(self, scope: Scope, hint: Hint) -> Table | None:
-        """See our table, or single elements of it; only a look at the whole host leaves no news."""
+    @property
+    def guardable(self) -> bool:
+        """Whether this kernel can tell bridges apart, which does not change while it runs."""
+        if not self.known:
+            self.known.append(self.frames.able())
+        return self.known[0]
+
+    def table(self, door: NftDoor, scope: Scope, hint: Hint) -> Table | None:
+        """See a table of ours, or single elements of it; only a look at the whole host leaves no news."""
         asked = {(e.set, e.key) for e in hint.elements} | scope.touched
         if scope.host or scope.networks is None or len(asked) > FEW * 8:
-            return self.nft.look(covers=scope.host and scope.networks is None)
-        return self.nft.look_at(asked)
+            return door.look(covers=scope.host and scope.networks is None)
+        return door.look_at(asked)
 
     def around(self, scope: Scope, links: Mapping[str, Link], hint: Hint) -> Around:
         """See what others have set up, if the look is at everything."""
@@ -106,12 +118,18 @@ class LinuxHost:
 
     def sample(self) -> Traffic:
         """Read the counters of the packet path. Raises HostError."""
-        return self.nft.sample()
+        found, frames = self.nft.sample(), self.frames.sample()
+        return Traffic(found.elements, {**found.drops, **frames.drops})
 
     @property
     def generation(self) -> int:
         """The generation of the ruleset up to which nothing is news any more."""
         return self.nft.covered
+
+    @property
+    def guard_generation(self) -> int:
+        """The same for the table of the bridges."""
+        return self.frames.covered
 
     def close(self) -> None:
         """Give sockets back."""
@@ -151,9 +169,11 @@ def open_host() -> LinuxHost:
     """Open the host this thread is in. Raises HostError: no permission, no nf_tables, no libnftables."""
     asker = Asker(ROUTE)
     nft = NftDoor()
+    frames = NftDoor(nft.nft, nft.asker, name=FRAMES)
     route = IPRoute()
     doors: dict[Layer, Door] = {
         Layer.NFT: nft,
+        Layer.GUARD: frames,
         Layer.LINK: LinkDoor(route, asker),
         Layer.ADDRESS: AddressDoor(route, asker),
         Layer.SYSCTL: sysctl.SysctlDoor(),
@@ -161,7 +181,7 @@ def open_host() -> LinuxHost:
         Layer.REGISTER: (register := RegisterDoor()),
     }
     around = Surroundings(nft.asker, asker)
-    return LinuxHost(nft, asker, route, doors, around, register, service, machine_id())
+    return LinuxHost(nft, frames, asker, route, doors, around, register, service, machine_id())
 
 
 def machine_id() -> str:

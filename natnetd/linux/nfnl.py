@@ -13,7 +13,7 @@ from natnetd.linux.netlink import Asker, attribute, attributes
 NFT = 10 << 8  # NFNL_SUBSYS_NFTABLES
 GETTABLE = NFT | 1
 NEWGEN, GETGEN = NFT | 15, NFT | 16
-INET = 1
+INET, BRIDGE = 1, 7
 TABLE_NAME = b"natnetd\0"
 
 
@@ -36,10 +36,10 @@ def generation(asker: Asker) -> int:
     raise HostError("the kernel has no nf_tables: load the module nf_tables")
 
 
-def table_there(asker: Asker) -> bool:
+def table_there(asker: Asker, family: int = INET) -> bool:
     """Say whether our table exists. Raises HostError: no permission, or no nf_tables in the kernel."""
     try:
-        return any(True for _payload in asker.ask(GETTABLE, head() + attribute(1, TABLE_NAME)))
+        return any(True for _payload in asker.ask(GETTABLE, head(family) + attribute(1, TABLE_NAME)))
     except OSError as error:
         if error.errno == errno.ENOENT:
             return False

@@ -24,10 +24,15 @@ from natnetd.linux.nftext import script
 from natnetd.linux.structure import Structure, structure
 from natnetd.plan import Change
 from natnetd.report import Traffic
-from natnetd.rows import TABLE, Block, Element, Table
+from natnetd.rows import FRAMES, TABLE, Block, Element, Table
 
 log = logging.getLogger(__name__)
 
+ABLE = """
+add table bridge natnetd_probe
+add chain bridge natnetd_probe c { type filter hook prerouting priority filter; }
+add rule bridge natnetd_probe c meta ibrname "lo" accept
+"""
 FLAGS = re.compile(r"^\tflags ([\w, ]+)$", re.MULTILINE)
 
 
@@ -73,6 +78,12 @@ class NftDoor:
     committed: int = -1
     last: Table | None = None
     listed: tuple[Structure, str] | None = None
+    name: str = TABLE
+
+    @property
+    def family(self) -> int:
+        """The number of the table's family."""
+        return nfnl.BRIDGE if self.name == FRAMES else nfnl.INET
 
     def look(self, *, covers: bool = True) -> Table | None:
         """See our table; None if it is not there. Raises HostError.
@@ -97,41 +108,44 @@ class NftDoor:
         blocks = {name: self.spelled(name, rows) for name, rows in page.read_blocks(lines)}
         flags = FLAGS.search(lines)
         elements = {e.name: e for e in self.elements(blocks)}
-        return Table(blocks, elements, flags[1] if flags else "", drops(self.asker))
+        return Table(blocks, elements, flags[1] if flags else "", drops(self.asker, self.family))
 
     def elements(self, blocks: Mapping[str, Block]) -> Iterator[Element]:
         """Read the elements of every set that is as it should be; what stands in others is void."""
-        for name, block in page.PAGE.items():
-            if (own := name.split()[1]) in page.KEY_TYPES and blocks.get(name) == block:
-                yield from elements(self.asker, own)
+        for name, block in page.PAGES[self.name].items():
+            if page.filled(name) and blocks.get(name) == block:
+                yield from elements(self.asker, name.split()[1], self.family)
 
     def look_at(self, asked: Iterable[tuple[str, tuple[str, ...]]]) -> Table:
         """See single elements of our table, whatever its size (20 us each). Raises HostError."""
-        found = (get_element(self.asker, name, key) for name, key in sorted(asked))
+        own = page.PAGES[self.name]
+        mine = [(name, key) for name, key in sorted(asked) if {f"set {name}", f"map {name}"} & own.keys()]
+        found = (get_element(self.asker, name, key, self.family) for name, key in mine)
         return Table(elements={e.name: e for e in found if e is not None})
 
     def sample(self) -> Traffic:
         """Read the counters: of networks by element, of drops by reason. Raises HostError."""
-        found = {e.name: e.count for s in ("tx", "rx") for e in elements(self.asker, s) if e.count}
-        return Traffic(found, drops(self.asker))
+        counted = ("tx", "rx") if self.name == TABLE else ()
+        found = {e.name: e.count for s in counted for e in elements(self.asker, s) if e.count}
+        return Traffic(found, drops(self.asker, self.family))
 
     def listing(self) -> str | None:
         """List the structure, without elements; None if there is no table. Raises HostError.
 
         What was listed last is true while the table is built as it was: elements come and go meanwhile.
         """
-        built = structure(self.asker)
+        built = structure(self.asker, self.family)
         if built is None:
             return None
         if self.listed is not None and self.listed[0] == built:
             return self.listed[1]
         self.nft.set_terse_output(True)
-        code, out, problem = self.nft.cmd(f"list table {TABLE}")
-        if code and nfnl.table_there(self.asker):
-            raise HostError(f"cannot list table {TABLE}: {said(problem)}")
+        code, out, problem = self.nft.cmd(f"list table {self.name}")
+        if code and nfnl.table_there(self.asker, self.family):
+            raise HostError(f"cannot list table {self.name}: {said(problem)}")
         if code:
             return None
-        self.listed = (built, str(out)) if structure(self.asker) == built else None
+        self.listed = (built, str(out)) if structure(self.asker, self.family) == built else None
         return str(out)
 
     def spelled(self, name: str, lines: Iterable[str]) -> Block:
@@ -145,13 +159,13 @@ class NftDoor:
             return []
         if len(changes) > 1 and any(c.have and isinstance(c.want, Table) for c in changes):
             return self.awake(changes)
-        error = self.commit(script(changes))
+        error = self.commit(script(changes, self.name))
         if error is None:
             self.learn(changes)
             return [None] * len(changes)
         made_here = any(isinstance(change.want, Table) for change in changes)
-        if not made_here and not nfnl.table_there(self.asker):
-            return [HostError(f"table {TABLE} went away meanwhile", overtaken=True)] * len(changes)
+        if not made_here and not nfnl.table_there(self.asker, self.family):
+            return [HostError(f"table {self.name} went away meanwhile", overtaken=True)] * len(changes)
         names = sorted({change.network or "" for change in changes})
         if len(names) == 1:
             return [error] * len(changes)
@@ -196,6 +210,15 @@ class NftDoor:
         self.committed = before + 1
         return None
 
+    def able(self) -> bool:
+        """Whether this kernel takes the rules of the page, by a dry run that leaves nothing behind."""
+        self.nft.set_dry_run(True)
+        try:
+            code, _out, _problem = self.nft.cmd(ABLE)
+        finally:
+            self.nft.set_dry_run(False)
+        return bool(code == 0)
+
     def learn(self, changes: Iterable[Change[Any]]) -> None:
         """Note how this nft spells what was just written, so that a newer one's words are no drift.
 
@@ -207,7 +230,7 @@ class NftDoor:
             return
         self.learned |= fresh
         for name, lines in page.read_blocks(listing):
-            block = page.PAGE.get(name)
+            block = page.PAGES[self.name].get(name)
             if block is None or name not in fresh:
                 continue
             wanted = (*block.header, *block.rules)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from natnetd.page import KEY_TYPES, PAGE, VALUE_TYPES, reason
+from natnetd.page import KEY_TYPES, PAGES, VALUE_TYPES, reason, step
 from natnetd.plan import Change
 from natnetd.rows import TABLE, Block, Counter, Element, Table
 
@@ -13,21 +13,21 @@ NAMED = frozenset(name for name, types in KEY_TYPES.items() if set(types) == {"i
 """Sets whose keys are names of interfaces and nothing else: those that are filled by the thousand."""
 
 
-def script(changes: Sequence[Change[Any]]) -> str:
-    """Write a batch that builds, or one that removes."""
+def script(changes: Sequence[Change[Any]], table: str = TABLE) -> str:
+    """Write a batch that builds a table of ours, or one that removes."""
     lines: list[str] = []
     blocks = [c for c in changes if isinstance(c.want or c.have, Block)]
     elements = [c for c in changes if isinstance(c.want or c.have, Element)]
     for change in changes:
         if isinstance(change.want, Table):
-            lines += [f"add table {TABLE}", *written(change.want.blocks.values())]
-    lines += structure([c for c in blocks if c.want is not None])
-    lines += statements("delete", (c.have for c in elements if c.have is not None))
-    lines += statements("add", (c.want for c in elements if c.want is not None))
+            lines += [f"add table {table}", *written(change.want.blocks.values(), table)]
+    lines += structure([c for c in blocks if c.want is not None], table)
+    lines += statements("delete", (c.have for c in elements if c.have is not None), table)
+    lines += statements("add", (c.want for c in elements if c.want is not None), table)
     gone = [c.have.name for c in blocks if c.want is None and c.have]
-    lines += [f"flush {name_in(name)}" for name in gone if name.startswith(("chain ", "map "))]
-    lines += [f"delete {name_in(name)}" for name in sorted(gone, key=holds)]
-    lines += [f"delete table {TABLE}" for c in changes if c.want is None and isinstance(c.have, Table)]
+    lines += [f"flush {name_in(name, table)}" for name in gone if name.startswith(("chain ", "map "))]
+    lines += [f"delete {name_in(name, table)}" for name in sorted(gone, key=holds)]
+    lines += [f"delete table {table}" for c in changes if c.want is None and isinstance(c.have, Table)]
     return "\n".join(lines) + "\n"
 
 
@@ -36,13 +36,13 @@ def holds(name: str) -> int:
     return {"set": 0, "map": 0, "chain": 1}.get(name.partition(" ")[0], 2)
 
 
-def name_in(name: str) -> str:
+def name_in(name: str, table: str) -> str:
     """Write "chain forward" as nft wants it in a command."""
     kind, _, own = name.rpartition(" ")
-    return f"{kind} {TABLE} {own}"
+    return f"{kind} {table} {own}"
 
 
-def structure(changes: Sequence[Change[Block]]) -> Iterator[str]:
+def structure(changes: Sequence[Change[Block]], table: str) -> Iterator[str]:
     """Replace what differs. A set of another type can only be made anew, while no rule asks it."""
     missing = {c.want.name for c in changes if c.want and c.have is None}
     stale = [c.want.name for c in changes if c.want and c.have and not c.want.name.startswith("chain ")]
@@ -51,13 +51,13 @@ def structure(changes: Sequence[Change[Block]]) -> Iterator[str]:
     if stale:
         chains = {
             name: Block(name, b.header, b.rules, counts)
-            for name, b in PAGE.items()
-            if b.name.startswith("chain ")
+            for name, b in PAGES[table].items()
+            if b.name.startswith("chain ") and (step(name) is None or f"set {step(name)}" in stale)
         }
         wanted = chains | wanted
     touched = {name for name in wanted if name.startswith("chain ")} - missing
-    yield from (f"flush {name_in(name)}" for name in sorted(touched))
-    yield from (f"delete {name_in(name)}" for name in stale)
+    yield from (f"flush {name_in(name, table)}" for name in sorted(touched))
+    yield from (f"delete {name_in(name, table)}" for name in stale)
     for change in changes:
         if (
             change.want
@@ -65,8 +65,8 @@ def structure(changes: Sequence[Change[Block]]) -> Iterator[str]:
             and change.want.name in touched
             and hook(change.have) != hook(change.want)
         ):
-            yield f"delete {name_in(change.want.name)}"
-    yield from written(wanted[name] for name in PAGE if name in wanted)
+            yield f"delete {name_in(change.want.name, table)}"
+    yield from written((wanted[name] for name in PAGES[table] if name in wanted), table)
 
 
 def hook(chain: Block) -> str:
@@ -74,11 +74,11 @@ def hook(chain: Block) -> str:
     return chain.header[0].partition(";")[0] if chain.header else ""
 
 
-def written(blocks: Iterable[Block]) -> Iterator[str]:
+def written(blocks: Iterable[Block], table: str) -> Iterator[str]:
     """Write blocks as `nft list` would: in one table, so that chains may name each other in any order."""
     lines = [line for block in blocks for line in written_block(block)]
     if lines:
-        yield from (f"table {TABLE} {{", *lines, "}")
+        yield from (f"table {table} {{", *lines, "}")
 
 
 def written_block(block: Block) -> Iterator[str]:
@@ -101,14 +101,14 @@ def figures(count: Counter) -> str:
     return f"counter packets {count.packets} bytes {count.bytes}"
 
 
-def statements(verb: str, elements: Iterable[Element]) -> Iterator[str]:
+def statements(verb: str, elements: Iterable[Element], table: str) -> Iterator[str]:
     """Write one statement for each set; concatenated parts and names in quotes."""
     by_set: dict[str, list[Element]] = {}
     for element in elements:
         by_set.setdefault(element.set, []).append(element)
     for name, rows in by_set.items():
         listed = ", ".join(written_element(row, bare=verb == "delete") for row in rows)
-        yield f"{verb} element {TABLE} {name} {{ {listed} }}"
+        yield f"{verb} element {table} {name} {{ {listed} }}"
 
 
 def written_element(element: Element, *, bare: bool) -> str:

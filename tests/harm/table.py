@@ -7,10 +7,12 @@ from ground import Ground, Refused
 
 from harm.way import harm
 from natnetd.linux.elements import elements
-from natnetd.page import KEY_TYPES, PAGE, SAMPLED
+from natnetd.page import KEY_TYPES, PAGE, SAMPLED, filled, step
 
-CHAINS = [name.split()[1] for name in PAGE if name.startswith("chain ")]
-SETS = list(KEY_TYPES)
+CHAINS = [name.split()[1] for name in PAGE if name.startswith("chain ") and not step(name)]
+SETS = [name.split()[1] for name in PAGE if filled(name)]
+MAPS = [name.split()[1] for name in PAGE if name.startswith("map ")]
+CHAIN_OF = {"fresh": "fresh_10", "crowd": "crowd_500"}
 T = "inet natnetd"
 
 
@@ -58,8 +60,9 @@ def element_deleted(g: Ground) -> str:
 @harm(6)
 def element_added(g: Ground) -> str:
     name = g.pick(SETS)
-    parts = tuple(part(g, kind) for kind in KEY_TYPES[name])
+    parts = tuple(part(g, kind, single=name != "exempt4") for kind in KEY_TYPES[name])
     value = f" : 192.0.2.{g.rng.randint(1, 200)}" if name == "snat4" else ""
+    value = f" : jump {CHAIN_OF[name]}" if name in CHAIN_OF else value
     comment = ' comment "theirs"' if g.rng.random() < 0.1 else ""
     g.commit(f"add element {T} {name} {{ {key(name, parts)}{comment}{value} }}")
     return f"{name} {parts}{comment}{value}"
@@ -85,7 +88,7 @@ def element_with_another_value(g: Ground) -> str:
 @harm(2)
 def set_flushed(g: Ground) -> str:
     name = g.pick(SETS)
-    g.commit(f"flush {'map' if name == 'snat4' else 'set'} {T} {name}")
+    g.commit(f"flush {'map' if name in MAPS else 'set'} {T} {name}")
     return name
 
 
@@ -226,12 +229,18 @@ def ruleset_restored(g: Ground) -> None:
 
 def key(name: str, parts: tuple[str, ...]) -> str:
     kinds = KEY_TYPES[name]
-    return " . ".join(
-        p if kind == "ipv4_addr" else json.dumps(p) for p, kind in zip(parts, kinds, strict=True)
-    )
+    return " . ".join(json.dumps(p) if kind == "ifname" else p for p, kind in zip(parts, kinds, strict=True))
 
 
-def part(g: Ground, kind: str) -> str:
+def part(g: Ground, kind: str, *, single: bool) -> str:
+    if kind == "ether_addr":
+        return f"02:00:00:00:00:{g.rng.randint(1, 9):02x}"
+    if kind == "ipv6_addr":
+        return f"fd00:{g.rng.randint(1, 9)}::9"
+    if kind == "inet_service":
+        return str(g.rng.randint(1, 99))
+    if kind == "ipv4_addr" and single:
+        return f"10.{g.rng.randint(1, 9)}.0.9"
     if kind == "ipv4_addr":
         return f"10.{g.rng.randint(1, 9)}.{g.rng.randint(0, 3)}.0/24"
     return g.rng.choice([*files.NAMES, *files.WAYS, "ghost", "eno1"])
