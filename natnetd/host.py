@@ -194,7 +194,11 @@ class Snapshot:
         inside = scope.networks
         table = self.table
         if table is not None:
-            kept = {name: e for name, e in table.elements.items() if e.key[0] in inside}
+            kept = {
+                name: e
+                for name, e in table.elements.items()
+                if e.owner is not None or e.network in inside  # a forward may change hands
+            }
             table = replace(table, elements=kept)
         return replace(
             self,

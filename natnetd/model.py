@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface
 
+from natnetd.doors import Forward
+
 Interface = IPv4Interface | IPv6Interface
 
 
@@ -132,6 +134,7 @@ class Network:
     mtu_auto: bool = False  # the uplink's; see natnetd.ways
     dhcp: Dhcp | None = None
     dns: Dns | None = None
+    forwards: tuple[Forward, ...] = ()
 
     @property
     def closed(self) -> bool:
@@ -172,13 +175,14 @@ class Whole:
     forwards: bool = False  # one of them needs the kernel's forwarding
     ways: frozenset[str] = frozenset()  # interfaces named as uplinks, or as a way in
     any_way: bool = False  # one of them leaves by any uplink
+    doors: frozenset[tuple[str, tuple[str, ...]]] = frozenset()  # maps and keys of all forwards
     follows: bool = False  # one of them goes by the default route, or by the size of what an uplink takes
 
     @classmethod
     def of(cls, networks: Iterable[Network]) -> "Whole":
         """Sum up."""
         all_ = tuple(networks)
-        open_ = [n for n in all_ if n.nat or n.routed or n.reach or n.inbound]
+        open_ = [n for n in all_ if n.nat or n.routed or n.reach or n.inbound or n.forwards]
         return cls(
             populated=bool(all_),
             forwards=bool(open_),
@@ -186,6 +190,7 @@ class Whole:
             any_way=any(
                 n.routed or (n.nat is not None and not n.nat.uplinks and not n.nat.auto) for n in all_
             ),
+            doors=frozenset((name, key) for n in all_ for f in n.forwards for name, key, _ in f.rows()),
             follows=any(n.mtu_auto or (n.nat is not None and n.nat.auto) for n in all_),
         )
 

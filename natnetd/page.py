@@ -75,9 +75,15 @@ KEY_TYPES: Mapping[str, tuple[str, ...]] = {
 }
 """The types of a set's or map's key, part by part, by its name."""
 VALUE_TYPES: Mapping[str, tuple[str, ...]] = {
-    name.removeprefix("map "): tuple(b.header[0].partition(" : interval ")[2].split(" . "))
+    name.removeprefix("map "): tuple(b.header[0].partition(" : ")[2].removeprefix("interval ").split(" . "))
     for name, b in PAGE.items()
     if name.startswith("map ")
 }
-"""The types of a map's values, part by part: each is a range, if only from one to itself."""
+"""The types of a map's values, part by part."""
+RANGED = frozenset(
+    name.removeprefix("map ")
+    for name, b in PAGE.items()
+    if name.startswith("map ") and " : interval " in b.header[0]
+)
+"""Maps each part of whose values is a range, if only from one to itself."""
 REASONS = tuple(dict.fromkeys(why for b in PAGE.values() for rule in b.rules if (why := reason(rule))))

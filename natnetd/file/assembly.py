@@ -1,7 +1,9 @@
 """From what a file says to `Config`."""
 
+from dataclasses import replace
+
 from natnetd.errors import Complaint
-from natnetd.file import coherence, served
+from natnetd.file import coherence, forwards, served
 from natnetd.file.draft import Draft, Values
 from natnetd.file.grammar import Named
 from natnetd.file.keys import DEFAULTS, FILE, METRICS, NETWORKS, PROXMOX
@@ -31,7 +33,10 @@ def assemble(root: Node, complaints: list[Complaint], *, whole: bool = True) -> 
     if whole:
         complaints.extend(coherence.check(defaults, drafts))
     subnets = {draft.key.text: tuple(a.network for a in served.four(draft)) for draft in drafts}
-    networks = {draft.key.text: served.complete(draft, subnets) for draft in drafts}
+    networks = {
+        draft.key.text: replace(served.complete(draft, subnets), forwards=forwards.forwards_of(draft))
+        for draft in drafts
+    }
     return Config(networks, metrics_of(metrics), proxmox_of(proxmox))
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from natnetd.file.forward_keys import FORWARDS
 from natnetd.file.grammar import Feature, Key, Many, Named, Rows, Section, Takes
 from natnetd.file.keys import FILE, METRICS, NAT, NETWORK_SECTION, PROXMOX
 from natnetd.file.service_keys import DHCP, DNS, OPTIONS, RECORDS, RESERVATIONS
@@ -22,6 +23,7 @@ CHAPTERS = (
     ("Under `dhcp.options`", OPTIONS),
     ("Under `dns`", DNS),
     ("Each of `dns.records`", RECORDS.section),
+    ("Each of `forwards`", FORWARDS.section),
     ("Under `metrics`", METRICS.section),
     ("Under `proxmox`", PROXMOX.section),
 )

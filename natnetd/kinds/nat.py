@@ -50,7 +50,7 @@ def translated(network: Network, nat: Nat) -> Iterator[Element]:
     there = list(collapse_addresses(nat.exempt))
     for prefix in own:
         for destination in there:
-            yield Element("exempt4", (name, str(prefix), str(destination)))
+            yield Element("exempt4", (name, str(prefix), str(destination).removesuffix("/32")))
 
 
 def sources(name: str, nat: Nat) -> Iterator[Element]:

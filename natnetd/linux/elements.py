@@ -8,13 +8,19 @@ from collections.abc import Iterator
 from natnetd.errors import HostError
 from natnetd.linux.netlink import Asker, attribute, attributes
 from natnetd.linux.nfnl import NFT, TABLE_NAME, head, refused
-from natnetd.page import KEY_TYPES, VALUE_TYPES
+from natnetd.page import KEY_TYPES, RANGED, VALUE_TYPES
 from natnetd.rows import Counter, Element
 
 NEWSETELEM, GETSETELEM, DELSETELEM = NFT | 12, NFT | 13, NFT | 14
-ELEMENTS, KEY, DATA, EXPRESSION, KEY_END, EXPRESSIONS = 3, 1, 2, 7, 10, 11
+ELEMENTS, KEY, DATA, USERDATA, EXPRESSION, KEY_END, EXPRESSIONS = 3, 1, 2, 6, 7, 10, 11
 NESTED = 0x8000
-WIDTHS = {"ifname": 16, "ipv4_addr": 4, "inet_service": 4}
+COMMENT = 0  # NFTNL_UDATA_SET_ELEM_COMMENT of libnftnl
+WIDTHS = {"ifname": 16, "ipv4_addr": 4, "ipv6_addr": 16, "inet_service": 4, "inet_proto": 4}
+PROTOCOLS = {"tcp": 6, "udp": 17}  # as nft calls them (RFC 1700)
+PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
+
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def elements(asker: Asker, name: str) -> Iterator[Element]:
@@ -60,6 +66,9 @@ def packed(types: tuple[str, ...], key: tuple[str, ...]) -> tuple[bytes, bytes]:
         elif kind == "inet_service":
             first_port, _, last_port = part.partition("-")
             low, high = low + port(first_port), high + port(last_port or first_port)
+        elif kind == "inet_proto":
+            number = struct.pack("B3x", PROTOCOLS[part] if part in PROTOCOLS else int(part))
+            low, high = low + number, high + number
         else:
             first, last = ends(part)
             low, high = low + first.packed, high + last.packed
@@ -71,12 +80,14 @@ def port(number: str) -> bytes:
     return struct.pack(">HH", int(number), 0)
 
 
-def ends(part: str) -> tuple[ipaddress.IPv4Address, ipaddress.IPv4Address]:
+def ends(part: str) -> tuple[Address, Address]:
     """First and last address of a prefix, or of a range."""
     first, dash, last = part.partition("-")
     if dash:
-        return ipaddress.IPv4Address(first), ipaddress.IPv4Address(last)
-    network = ipaddress.IPv4Network(part)
+        return ipaddress.ip_address(first), ipaddress.ip_address(last)
+    if "/" not in part:
+        return ipaddress.ip_address(part), ipaddress.ip_address(part)
+    network = ipaddress.ip_network(part)
     return network[0], network[-1]
 
 
@@ -95,16 +106,30 @@ def element(name: str, types: tuple[str, ...], found: dict[int, bytes]) -> Eleme
     """Read one element: key, value of a map, counter."""
     low = value(found[KEY])
     high = value(found[KEY_END]) if KEY_END in found else low
-    data = mapped(VALUE_TYPES.get(name, ()), value(found[DATA])) if DATA in found else ""
-    return Element(name, tuple(parts(types, low, high)), data, counter(found))
+    data = mapped(name, value(found[DATA])) if DATA in found else ""
+    owner = None if types[0] == "ifname" else comment(found.get(USERDATA, b""))
+    return Element(name, tuple(parts(types, low, high)), data, counter(found), owner)
 
 
-def mapped(types: tuple[str, ...], data: bytes) -> str:
-    """Read a map's value: the first of each part, then the last of each."""
+def comment(userdata: bytes) -> str:
+    """Read an element's comment (libnftnl: type, length, value); empty if it has none."""
+    offset = 0
+    while offset + 2 <= len(userdata):
+        kind, length = userdata[offset], userdata[offset + 1]
+        if kind == COMMENT:
+            return userdata[offset + 2 : offset + 2 + length].rstrip(b"\0").decode("utf-8", "replace")
+        offset += 2 + length
+    return ""
+
+
+def mapped(name: str, data: bytes) -> str:
+    """Read a map's value; of a ranged one the first of each part, then the last of each."""
+    types = VALUE_TYPES.get(name, ())
+    if name not in RANGED:
+        return " . ".join(parts(types, data, data))
     half = len(data) // 2
     low, high = tuple(parts(types, data[:half], data[:half])), tuple(parts(types, data[half:], data[half:]))
-    pairs = ((a.partition("/")[0], b.partition("/")[0]) for a, b in zip(low, high, strict=True))
-    return " . ".join(a if a == b else f"{a}-{b}" for a, b in pairs)
+    return " . ".join(a if a == b else f"{a}-{b}" for a, b in zip(low, high, strict=True))
 
 
 def value(nested: bytes) -> bytes:
@@ -129,6 +154,8 @@ def span(kind: str, first: bytes, last: bytes) -> str:
     if kind == "inet_service":
         low, high = (int.from_bytes(side[:2], "big") for side in (first, last))
         return str(low) if low == high else f"{low}-{high}"
+    if kind == "inet_proto":
+        return PROTOCOL_NAMES.get(first[0], str(first[0]))
     return prefix(first, last)
 
 
@@ -138,8 +165,10 @@ def name_of(padded: bytes) -> str:
 
 
 def prefix(first: bytes, last: bytes) -> str:
-    """Write a range of addresses as a prefix where it is one."""
-    low, high = ipaddress.IPv4Address(first), ipaddress.IPv4Address(last)
+    """Write a range of addresses as a prefix where it is one, and a single address as such."""
+    low, high = ipaddress.ip_address(first), ipaddress.ip_address(last)
+    if low == high:
+        return str(low)
     nets = list(ipaddress.summarize_address_range(low, high))
     return str(nets[0]) if len(nets) == 1 else f"{low}-{high}"
 

@@ -207,9 +207,13 @@ class NftEvents:
             self.scope = Scope(None, NFT_ONLY)
         elif self.scope.networks is not None and len(self.scope.touched) < MANY:
             set_ = text(attributes(payload, 4, len(payload))[2])
-            keys = {(e.set, e.key) for e in listed(set_, payload)} if set_ in KEY_TYPES else set()
-            networks = frozenset(key[0] for _, key in keys)
-            self.scope |= Scope(networks, NFT_ONLY, host=False, touched=frozenset(keys))
+            found = tuple(listed(set_, payload)) if set_ in KEY_TYPES else ()
+            networks = frozenset(e.network for e in found if e.network is not None)
+            if any(e.network is None for e in found):
+                self.scope = Scope(None, NFT_ONLY)
+            else:
+                keys = frozenset((e.set, e.key) for e in found)
+                self.scope |= Scope(networks, NFT_ONLY, host=False, touched=keys)
         else:
             self.scope = Scope(None, NFT_ONLY)
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from natnetd.page import KEY_TYPES, PAGE, VALUE_TYPES, reason
+from natnetd.page import KEY_TYPES, PAGE, RANGED, reason
 from natnetd.plan import Change
 from natnetd.rows import TABLE, Block, Counter, Element, Table
 
@@ -121,11 +121,12 @@ def written_element(element: Element, *, bare: bool) -> str:
     if bare:
         return key
     count = f" {figures(element.count)}" if element.count else ""
-    return f"{key}{count}" + (f" : {ranges(element)}" if element.value else "")
+    owner = f' comment "{element.owner}"' if element.owner else ""
+    return f"{key}{count}{owner}" + (f" : {ranges(element)}" if element.value else "")
 
 
 def ranges(element: Element) -> str:
     """Write a map's value; nft 1.0.6 takes no single address or port where a range may stand (EINVAL)."""
-    if element.set not in VALUE_TYPES:
+    if element.set not in RANGED:
         return element.value
     return " . ".join(p if "-" in p else f"{p}-{p}" for p in element.value.split(" . "))
