@@ -7,6 +7,10 @@ from ipaddress import IPv4Address, IPv6Address
 Row = tuple[str, tuple[str, ...], str]
 """Map, key and value."""
 
+MAPS = frozenset(
+    f"{name}{family}" for name in ("door", "span", "whole", "anydoor", "anyspan") for family in (4, 6)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Forward:

@@ -7,6 +7,7 @@ from ipaddress import IPv4Interface, IPv4Network, collapse_addresses
 from natnetd.host import Layer
 from natnetd.model import Config, Network
 from natnetd.report import Report
+from natnetd.stale import Leads, leads
 
 Prefix = tuple[int, int]
 """Address and mask."""
@@ -35,6 +36,8 @@ class Suspects:
     """Subnets of all networks."""
     own: frozenset[int] = frozenset()
     """Addresses of this host."""
+    leads: tuple[Leads, Leads] = (Leads(), Leads())
+    """Forwards, of IPv4 and of IPv6."""
 
     def origin(self, source: int) -> Origin | None:
         """Find whose flow it is; None: not ours to judge."""
@@ -62,6 +65,7 @@ def suspects(config: Config) -> Suspects:
     return Suspects(
         tuple(o for n in config.networks.values() for o in origins(n, subnets)),
         prefixes(subnet for n in config.networks.values() for subnet in subnets_of(n)),
+        leads=leads(config),
     )
 
 

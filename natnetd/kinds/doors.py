@@ -7,6 +7,7 @@ another network claims is left to it: it changes hands in one step.
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from natnetd.doors import MAPS
 from natnetd.host import Layer, Snapshot
 from natnetd.model import Config, Network
 from natnetd.plan import Change, diff_elements
@@ -14,9 +15,6 @@ from natnetd.rows import Element
 
 NAME = "forward"
 LAYER = Layer.NFT
-MAPS = frozenset(
-    f"{name}{family}" for name in ("door", "span", "whole", "anydoor", "anyspan") for family in (4, 6)
-)
 SETS = MAPS | {"doors"}
 
 

@@ -21,11 +21,12 @@ from natnetd.linux.netlink import (
     attributes,
     messages,
 )
+from natnetd.linux.visits import Visits
 
 CT_GET, CT_DELETE = 0x101, 0x102
 TUPLE_ORIG, TUPLE_REPLY, STATUS, ID, ZONE, STATUS_MASK = 1, 2, 3, 12, 18, 26
 SRC_NAT = 1 << 4  # IPS_SRC_NAT
-AF_INET = 2
+AF_INET, AF_INET6 = 2, 10
 NESTED = 0x8000
 ORIG_SOURCE = slice(16, 20)
 """Where the source address stands in a payload: the first leaf of its first attribute."""
@@ -43,6 +44,8 @@ def fill() -> tuple[int, int]:
 class Purge:
     """One walk through the table, a slice at each `step`; never stops for one entry."""
 
+    FAMILY = AF_INET
+
     def __init__(self, suspects: Suspects, *, translated: bool = False) -> None:
         """Start; if the rules changed, also with `translated` flows. Raises HostError: no permission."""
         self.suspects = suspects
@@ -50,7 +53,8 @@ class Purge:
         self.deleter = Asker(NETFILTER)
         self.purged = 0
         self.known: dict[bytes, Origin | None] = {}
-        body = struct.pack(">BBH", AF_INET, 0, 0)
+        self.visits = Visits(suspects.leads[0]) if suspects.leads[0] else None
+        body = struct.pack(">BBH", self.FAMILY, 0, 0)
         if not translated:
             body += attribute(STATUS, struct.pack(">I", 0)) + attribute(
                 STATUS_MASK, struct.pack(">I", SRC_NAT)
@@ -74,6 +78,8 @@ class Purge:
 
     def suspicious(self, payload: bytes) -> bool:
         """Say whether an entry is against the rules. The source is tested first: most are not ours."""
+        if self.visits is not None and (wrong := self.visits.wrong(payload)) is not None:
+            return wrong and ZONE not in attributes(payload, 4, len(payload))
         source = payload[ORIG_SOURCE]
         if source not in self.known:
             self.known[source] = self.suspects.origin(int.from_bytes(source, "big"))
@@ -92,13 +98,47 @@ class Purge:
     def order(self, payload: bytes) -> tuple[int, int, bytes]:
         """Ask to forget an entry: its tuple, and its id, which makes it exact."""
         found = attributes(payload, 4, len(payload))
-        body = struct.pack(">BBH", AF_INET, 0, 0) + attribute(TUPLE_ORIG | NESTED, found[TUPLE_ORIG])
+        body = struct.pack(">BBH", self.FAMILY, 0, 0) + attribute(TUPLE_ORIG | NESTED, found[TUPLE_ORIG])
         return CT_DELETE, 0, body + attribute(ID, found[ID])
 
     def close(self) -> None:
         """Give the sockets back."""
         self.asker.close()
         self.deleter.close()
+
+
+class Purge6(Purge):
+    """The same for IPv6, where only what came by forwards is looked at."""
+
+    FAMILY = AF_INET6
+
+    def __init__(self, suspects: Suspects, *, translated: bool = False) -> None:
+        """Start; see Purge. Raises HostError."""
+        super().__init__(suspects, translated=translated)
+        self.visits = Visits(suspects.leads[1], AF_INET6)
+
+    def suspicious(self, payload: bytes) -> bool:
+        """Say whether a flow came by a door that leads elsewhere now."""
+        wrong = self.visits is not None and self.visits.wrong(payload)
+        return bool(wrong) and ZONE not in attributes(payload, 4, len(payload))
+
+
+class InTurn:
+    """Several walks, one after the other."""
+
+    def __init__(self, *walks: Purge) -> None:
+        self.left = list(walks)
+        self.purged = 0
+
+    def step(self) -> bool:
+        """Do one slice of the first that is not done; see Purge. Raises OSError."""
+        if self.left:
+            walk = self.left[0]
+            before = walk.purged
+            if not walk.step():
+                del self.left[0]
+            self.purged += walk.purged - before
+        return bool(self.left)
 
 
 def ends(nested: bytes) -> tuple[int, int]:

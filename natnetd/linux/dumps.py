@@ -124,9 +124,9 @@ def addresses(asker: Asker, names: Mapping[int, str], index: int = 0) -> dict[st
     return {name: tuple(rows) for name, rows in found.items()}
 
 
-def own_addresses(asker: Asker) -> frozenset[int]:
-    """Read the IPv4 addresses of this host, as numbers. Raises HostError."""
-    payloads = asker.dump(RTM_GETADDR, ADDRESS_HEAD.pack(socket.AF_INET, 0, 0, 0, 0))
+def own_addresses(asker: Asker, family: int = socket.AF_INET) -> frozenset[int]:
+    """Read the addresses of this host, as numbers. Raises HostError."""
+    payloads = asker.dump(RTM_GETADDR, ADDRESS_HEAD.pack(family, 0, 0, 0, 0))
     fields = (attributes(payload, 8, len(payload)) for payload in payloads)
     return frozenset(int.from_bytes(f.get(IFA_LOCAL) or f[IFA_ADDRESS], "big") for f in fields)
 

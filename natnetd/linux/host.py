@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from socket import AF_INET6
 
 from pyroute2 import IPRoute
 
@@ -12,7 +13,7 @@ from natnetd.flows import Suspects
 from natnetd.host import NO_HINT, Before, Door, Hint, Layer, Scope, Snapshot
 from natnetd.linux import dumps, sysctl, ways
 from natnetd.linux.around import Surroundings
-from natnetd.linux.conntrack import Purge
+from natnetd.linux.conntrack import InTurn, Purge, Purge6
 from natnetd.linux.netlink import ROUTE, Asker
 from natnetd.linux.nft import NftDoor
 from natnetd.linux.register import RegisterDoor
@@ -94,10 +95,15 @@ class LinuxHost:
         wide = scope.networks is None and Layer.LINK in scope.layers
         return self.surroundings.look(links, hint.ways) if wide else Around()
 
-    def purge(self, suspects: Suspects, *, translated: bool = False) -> Purge:
+    def purge(self, suspects: Suspects, *, translated: bool = False) -> InTurn:
         """Begin to forget flows that are against the rules; see Purge. Raises HostError."""
         own = dumps.own_addresses(self.asker)
-        return Purge(replace(suspects, own=own), translated=translated)
+        four, six = suspects.leads
+        if four or six:
+            own6 = dumps.own_addresses(self.asker, AF_INET6) if six else frozenset[int]()
+            suspects = replace(suspects, leads=(four.among(own, 4), six.among(own6, 16)))
+        walk = Purge(replace(suspects, own=own), translated=translated)
+        return InTurn(walk, Purge6(suspects, translated=translated)) if six else InTurn(walk)
 
     def sample(self) -> Traffic:
         """Read the counters of the packet path. Raises HostError."""
