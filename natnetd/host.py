@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from natnetd.around import Around
+from natnetd.doors import Forward
 from natnetd.errors import HostError
 from natnetd.model import Config
 from natnetd.rows import Address, Counter, Element, Link, Port, Register, Served, Table, derived_mac
@@ -65,7 +66,8 @@ class Hint:
     """What a narrow look asks for by name: wanted elements, and interfaces that are ways out or in.
 
     `register`: whether to look at Proxmox VE's list of bridges; None: if this is a Proxmox VE host.
-    `follows`: the way to the internet matters too, and so do the `sizes` of these interfaces.
+    `follows`: the way to the internet matters too, and so do the `sizes` of these interfaces. A wide look
+    asks who holds ports that `doors` forward.
     """
 
     elements: tuple[Element, ...] = ()
@@ -73,6 +75,7 @@ class Hint:
     register: bool | None = True
     follows: bool = False
     sizes: frozenset[str] = frozenset()
+    doors: tuple[Forward, ...] = ()
 
 
 NO_HINT = Hint()

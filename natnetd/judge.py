@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface
 
 from natnetd.host import Finding, Snapshot, State
+from natnetd.listening import forwards
 from natnetd.model import Config, Network, Whole
 from natnetd.rows import Link
 from natnetd.surroundings import surroundings
@@ -49,6 +50,7 @@ def judge(config: Config, seen: Snapshot) -> Judged:
         findings += source(network, carried)
         findings += astray(network, config, seen.auto)
         findings += sizes(network, seen)
+    findings += dict.fromkeys(forwards(config, seen))
     findings += in_use(config, seen)
     findings += dict.fromkeys(surroundings(config, seen))
     return Judged.of(config, tuple(findings))

@@ -78,7 +78,8 @@ def hint(config: Config, scope: Scope, before: Before = NOTHING_KNOWN) -> Hint:
         elements = tuple(c.want for c in wanted if isinstance(c.want, Element))
     sized = any(network.mtu_auto for network in config.networks.values())
     sizes = config.all.ways | before.auto if sized else frozenset()
-    return Hint(elements, config.all.ways, config.proxmox.register, config.all.follows, sizes)
+    doors = tuple(f for n in config.networks.values() for f in n.forwards) if scope.networks is None else ()
+    return Hint(elements, config.all.ways, config.proxmox.register, config.all.follows, sizes, doors)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,10 @@ PROTO = 0x6E
 TABLE = "inet natnetd"
 
 
+CATCH_ALL = ("*",)
+"""The key of an element that stands for all others (nft's *): never ours."""
+
+
 @dataclass(frozen=True, slots=True)
 class Counter:
     """A count of packets and bytes."""

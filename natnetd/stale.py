@@ -5,6 +5,7 @@ would never come to the guest. Addresses are bytes here, since every flow of the
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import NamedTuple
@@ -45,23 +46,24 @@ class Doors:
 
     @classmethod
     def of(cls, rows: Iterable[Row]) -> "Doors":
-        """Gather those of one family."""
+        """Gather those of one family; an element that somebody made up may be of any shape."""
         ports: dict[Visit, End] = {}
         spans: dict[Visit, tuple[Span, ...]] = {}
         whole: dict[bytes, bytes] = {}
         for name, key, value in rows:
-            to, _, port = value.partition(" . ")
-            end = ip_address(to).packed
-            if name.startswith("whole"):
-                whole[ip_address(key[0]).packed] = end
-                continue
-            *at, protocol, span = key
-            visit = Visit(NUMBERS[protocol], ip_address(at[0]).packed if at else ANY)
-            if "door" in name:
-                ports[visit._replace(port=int(span))] = end, int(port)
-            else:
-                first, _, last = span.partition("-")
-                spans[visit] = (*spans.get(visit, ()), (int(first), int(last or first), end))
+            with suppress(ValueError, KeyError):
+                to, _, port = value.partition(" . ")
+                end = ip_address(to).packed
+                if name.startswith("whole"):
+                    whole[ip_address(key[0]).packed] = end
+                    continue
+                *at, protocol, span = key
+                visit = Visit(NUMBERS[protocol], ip_address(at[0]).packed if at else ANY)
+                if "door" in name:
+                    ports[visit._replace(port=int(span))] = end, int(port)
+                else:
+                    first, _, last = span.partition("-")
+                    spans[visit] = (*spans.get(visit, ()), (int(first), int(last or first), end))
         return cls(ports, spans, whole)
 
     def end(self, visit: Visit, *, anywhere: bool) -> End | None:

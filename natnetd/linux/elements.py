@@ -9,7 +9,7 @@ from natnetd.errors import HostError
 from natnetd.linux.netlink import Asker, attribute, attributes
 from natnetd.linux.nfnl import NFT, TABLE_NAME, head, refused
 from natnetd.page import KEY_TYPES, RANGED, VALUE_TYPES
-from natnetd.rows import Counter, Element
+from natnetd.rows import CATCH_ALL, Counter, Element
 
 NEWSETELEM, GETSETELEM, DELSETELEM = NFT | 12, NFT | 13, NFT | 14
 ELEMENTS, KEY, DATA, USERDATA, EXPRESSION, KEY_END, EXPRESSIONS = 3, 1, 2, 6, 7, 10, 11
@@ -67,8 +67,8 @@ def packed(types: tuple[str, ...], key: tuple[str, ...]) -> tuple[bytes, bytes]:
             first_port, _, last_port = part.partition("-")
             low, high = low + port(first_port), high + port(last_port or first_port)
         elif kind == "inet_proto":
-            number = struct.pack("B3x", PROTOCOLS[part] if part in PROTOCOLS else int(part))
-            low, high = low + number, high + number
+            first_one, _, last_one = part.partition("-")
+            low, high = low + protocol(first_one), high + protocol(last_one or first_one)
         else:
             first, last = ends(part)
             low, high = low + first.packed, high + last.packed
@@ -78,6 +78,11 @@ def packed(types: tuple[str, ...], key: tuple[str, ...]) -> tuple[bytes, bytes]:
 def port(number: str) -> bytes:
     """Pack a port as a part of a concatenation: in network order, and padded."""
     return struct.pack(">HH", int(number), 0)
+
+
+def protocol(name: str) -> bytes:
+    """Pack a protocol, by name or number, as a part of a concatenation."""
+    return struct.pack("B3x", PROTOCOLS[name] if name in PROTOCOLS else int(name))
 
 
 def ends(part: str) -> tuple[Address, Address]:
@@ -104,6 +109,8 @@ def listed(name: str, payload: bytes) -> Iterator[Element]:
 
 def element(name: str, types: tuple[str, ...], found: dict[int, bytes]) -> Element:
     """Read one element: key, value of a map, counter."""
+    if KEY not in found:
+        return Element(name, CATCH_ALL, owner="")
     low = value(found[KEY])
     high = value(found[KEY_END]) if KEY_END in found else low
     data = mapped(name, value(found[DATA])) if DATA in found else ""
@@ -155,7 +162,8 @@ def span(kind: str, first: bytes, last: bytes) -> str:
         low, high = (int.from_bytes(side[:2], "big") for side in (first, last))
         return str(low) if low == high else f"{low}-{high}"
     if kind == "inet_proto":
-        return PROTOCOL_NAMES.get(first[0], str(first[0]))
+        one, other = first[0], last[0]
+        return PROTOCOL_NAMES.get(one, str(one)) if one == other else f"{one}-{other}"
     return prefix(first, last)
 
 

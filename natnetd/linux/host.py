@@ -93,7 +93,7 @@ class LinuxHost:
     def around(self, scope: Scope, links: Mapping[str, Link], hint: Hint) -> Around:
         """See what others have set up, if the look is at everything."""
         wide = scope.networks is None and Layer.LINK in scope.layers
-        return self.surroundings.look(links, hint.ways) if wide else Around()
+        return self.surroundings.look(links, hint.ways, hint.doors) if wide else Around()
 
     def purge(self, suspects: Suspects, *, translated: bool = False) -> InTurn:
         """Begin to forget flows that are against the rules; see Purge. Raises HostError."""
@@ -120,6 +120,7 @@ class LinuxHost:
         self.nft.asker.close()
         self.route.close()
         self.service.close()
+        self.surroundings.listeners.close()
 
 
 def former_ports(before: Before) -> Iterable[int]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from natnetd.page import KEY_TYPES, PAGE, RANGED, reason
 from natnetd.plan import Change
-from natnetd.rows import TABLE, Block, Counter, Element, Table
+from natnetd.rows import CATCH_ALL, TABLE, Block, Counter, Element, Table
 
 COUNTER = re.compile(r"\bcounter\b")
 NAMED = frozenset(name for name, types in KEY_TYPES.items() if set(types) == {"ifname"})
@@ -113,7 +113,9 @@ def statements(verb: str, elements: Iterable[Element]) -> Iterator[str]:
 
 def written_element(element: Element, *, bare: bool) -> str:
     """Write key, counter and value of an element; deleting takes the key alone."""
-    if element.set in NAMED:
+    if element.key == CATCH_ALL:
+        key = "*"
+    elif element.set in NAMED:
         key = '"' + '" . "'.join(element.key) + '"'
     else:
         types = zip(KEY_TYPES[element.set], element.key, strict=True)
