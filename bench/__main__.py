@@ -11,7 +11,7 @@ from bench.page import Page
 from bench.place import Asked
 from natnetd.lab.sandbox import private
 
-TOPICS = ("repair", "converge", "rest", "busy", "fight", "packets", "lost", "growth")
+TOPICS = ("repair", "converge", "rest", "busy", "fight", "packets", "lost", "growth", "forwards")
 
 
 def arguments() -> argparse.Namespace:
