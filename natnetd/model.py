@@ -175,7 +175,8 @@ class Whole:
     forwards: bool = False  # one of them needs the kernel's forwarding
     ways: frozenset[str] = frozenset()  # interfaces named as uplinks, or as a way in
     any_way: bool = False  # one of them leaves by any uplink
-    doors: frozenset[tuple[str, tuple[str, ...]]] = frozenset()  # maps and keys of all forwards
+    # whose each forward is, by map and key
+    doors: Mapping[tuple[str, tuple[str, ...]], tuple[str, Forward]] = field(default_factory=dict)
     follows: bool = False  # one of them goes by the default route, or by the size of what an uplink takes
 
     @classmethod
@@ -190,7 +191,7 @@ class Whole:
             any_way=any(
                 n.routed or (n.nat is not None and not n.nat.uplinks and not n.nat.auto) for n in all_
             ),
-            doors=frozenset((name, key) for n in all_ for f in n.forwards for name, key, _ in f.rows()),
+            doors={(name, key): (n.name, f) for n in all_ for f in n.forwards for name, key, _ in f.rows()},
             follows=any(n.mtu_auto or (n.nat is not None and n.nat.auto) for n in all_),
         )
 

@@ -35,12 +35,12 @@ def widened(scope: Scope, config: Config) -> Scope:
     """
     strange = scope.networks is not None and not scope.networks <= config.networks.keys()
     if strange and scope.layers - {Layer.NFT, Layer.REGISTER}:
-        return replace(scope, networks=None, layers=scope.layers | {Layer.LINK})
+        return replace(scope, networks=None, layers=scope.layers | {Layer.LINK}, exact=False)
     # A table that is gone takes the elements of all networks with it, and its news ends with this look; and
     # where nobody switches all interfaces on again, each is to be looked at.
     whole = Layer.NFT in scope.layers or (Layer.SYSCTL in scope.layers and not config.all.forwards)
     if scope.host and whole:
-        return replace(scope, networks=None)
+        return replace(scope, networks=None, exact=False)
     return scope
 
 
@@ -72,7 +72,7 @@ def hint(config: Config, scope: Scope, before: Before = NOTHING_KNOWN) -> Hint:
     """Name what a narrow look must ask for: what would be wanted of a host with nothing on it."""
     config = resolved(config, before.auto, {})
     elements: tuple[Element, ...] = ()
-    if scope.networks is not None and Layer.NFT in scope.layers:
+    if scope.networks is not None and Layer.NFT in scope.layers and not scope.exact:
         filled = replace(scope, layers=frozenset({Layer.NFT}), host=False)
         wanted = make_plan(KINDS, config, Snapshot(), filled)
         elements = tuple(c.want for c in wanted if isinstance(c.want, Element))

@@ -289,6 +289,10 @@ def scopes(draw: st.DrawFn) -> Scope:
     ]
     touched += [("snat4", (n,)) for n in names]
     touched += [(e.set, e.key) for e in rows_of("")]
+    some = draw(st.sets(st.sampled_from(touched), max_size=8)) if touched and draw(st.booleans()) else None
+    if some is not None:  # as news of single elements has it
+        names = {n for n in names if any(key[0] == n for _, key in some)} | (names & set(NAMES))
+        return Scope(frozenset(names), frozenset({Layer.NFT}), False, frozenset(some), True)
     return Scope(frozenset(names), frozenset(layers), host=draw(st.booleans()), touched=frozenset(touched))
 
 

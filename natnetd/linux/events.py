@@ -213,7 +213,7 @@ class NftEvents:
                 self.scope = Scope(None, NFT_ONLY)
             else:
                 keys = frozenset((e.set, e.key) for e in found)
-                self.scope |= Scope(networks, NFT_ONLY, host=False, touched=keys)
+                self.scope |= Scope(networks, NFT_ONLY, host=False, touched=keys, exact=True)
         else:
             self.scope = Scope(None, NFT_ONLY)
 
