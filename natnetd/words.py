@@ -8,7 +8,7 @@ from natnetd.plan import Change
 from natnetd.report import Outcome, Reason, Report
 from natnetd.rows import Element, Table
 
-MANY = 40
+MANY = 100
 
 
 def condensed(changes: Iterable[Change[Any]]) -> list[Change[Any]]:
