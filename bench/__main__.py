@@ -11,7 +11,7 @@ from bench.page import Page
 from bench.place import Asked
 from natnetd.lab.sandbox import private
 
-TOPICS = ("repair", "converge", "rest", "busy", "fight", "served", "packets", "lost", "growth")
+TOPICS = ("repair", "converge", "rest", "busy", "fight", "served", "forwards", "packets", "lost", "growth")
 
 
 def arguments() -> argparse.Namespace:

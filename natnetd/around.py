@@ -58,11 +58,24 @@ class Route:
     link: str
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Listener:
+    """A socket of the host that waits for packets; `families` are the versions of IP it hears."""
+
+    protocol: str
+    address: str
+    port: int
+    families: tuple[int, ...] = (4,)
+    uid: int = 0
+    inode: int = 0
+    owner: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Around:
     """The surroundings, as one wide look saw them; what could not be read is not there.
 
-    `by_mark`: policy rules choose routes by packets' marks.
+    `by_mark`: policy rules choose routes by packets' marks. `listeners` hold ports that are forwarded.
     """
 
     walls: tuple[Wall, ...] = ()
@@ -70,3 +83,4 @@ class Around:
     routes: tuple[Route, ...] = ()
     by_mark: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
+    listeners: tuple[Listener, ...] = ()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from natnetd import systemd
+from natnetd.doors import Row
 from natnetd.errors import HostError
 from natnetd.flows import Suspects, gap, suspects
 from natnetd.host import ALL, Before, Host, Scope
@@ -19,6 +20,7 @@ from natnetd.publication import Outlets, Publication
 from natnetd.reconcile import TABLES, Pass, reconcile
 from natnetd.report import Reason, Report, Traffic
 from natnetd.rows import Link
+from natnetd.stale import shut
 from natnetd.state import State
 from natnetd.wake import Wake, Wakeup, orphaned
 from natnetd.wanted import Wanted
@@ -110,6 +112,7 @@ class Daemon:
         self.retry_scope = ALL
         self.walk: Walk | None = None
         self.suspects: tuple[Config, Suspects] | None = None
+        self.shut: frozenset[Row] = frozenset()  # forwards whose flows are to be forgotten
         self.quiet_until = 0.0
 
     # --- the loop
@@ -239,6 +242,7 @@ class Daemon:
         elif waiting:
             self.times.retry, self.retry_scope = waiting
         self.follow_way(config, report)
+        self.shut |= shut(report)
         if gap(report):
             self.begin_to_forget(config, ruled_anew=report.reason is Reason.RELOAD)
         if news:
@@ -270,7 +274,10 @@ class Daemon:
         try:
             if self.suspects is None or self.suspects[0] is not config:
                 self.suspects = config, suspects(config)
-            self.walk = self.around.host.purge(self.suspects[1], translated=ruled_anew)
+            them = self.suspects[1]
+            if self.shut:
+                them, ruled_anew = suspects(config, self.shut), True
+            self.walk = self.around.host.purge(them, translated=ruled_anew)
         except (HostError, OSError) as error:
             log.warning("cannot look for leaked flows: %s", error)
 
@@ -287,7 +294,7 @@ class Daemon:
             self.public.metrics.purged.inc(self.walk.purged)
             if self.walk.purged:
                 log.warning("forgot %d flows that were against the rules", self.walk.purged)
-            self.walk = None
+            self.walk, self.shut = None, frozenset()
 
     def sample(self) -> None:
         """Read the counters and add them up."""

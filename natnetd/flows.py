@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address
 
+from natnetd.doors import Row
 from natnetd.host import Layer
 from natnetd.model import UNIQUE_LOCAL, Config, Network
 from natnetd.report import Report
+from natnetd.stale import Leads, leads
 
 Subnet = IPv4Network | IPv6Network
 Prefix = tuple[int, int]
@@ -42,6 +44,8 @@ class Suspects:
     """The same for IPv6, if there is any."""
     cut: frozenset[int] = frozenset()
     """Addresses of guests that are cut off: no flow of theirs lives on."""
+    leads: Leads = field(default_factory=Leads)
+    """Forwards, and those that were."""
 
     def origin(self, source: int) -> Origin | None:
         """Find whose flow it is; None: not ours to judge."""
@@ -63,10 +67,12 @@ def within(address: int, prefix: Prefix) -> bool:
     return address & prefix[1] == prefix[0]
 
 
-def suspects(config: Config) -> Suspects:
-    """Sum up a configuration; whoever looks at the host adds its own addresses."""
-    six = of_family(config, 6)
-    return replace(of_family(config, 4), six=replace(six, multicast=MULTICAST6) if six.origins else None)
+def suspects(config: Config, former: Iterable[Row] = ()) -> Suspects:
+    """Sum up a configuration, and `former` forwards; whoever looks at the host adds its own addresses."""
+    doors, doors6 = leads(config, former)
+    four, six = (replace(of_family(config, v), leads=d) for v, d in ((4, doors), (6, doors6)))
+    matters = six.origins or six.leads or six.cut
+    return replace(four, six=replace(six, multicast=MULTICAST6) if matters else None)
 
 
 def cut_off(config: Config, version: int) -> Iterator[int]:

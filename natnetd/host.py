@@ -6,8 +6,9 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from natnetd.around import Around
+from natnetd.doors import Forward
 from natnetd.errors import HostError
-from natnetd.model import Config
+from natnetd.model import Config, Network
 from natnetd.rows import Address, Counter, Element, Link, Port, Register, Served, Table, derived_mac
 
 
@@ -28,17 +29,21 @@ class Scope:
     """What a look covers: some networks (None: all), some layers, and what belongs to the host as a whole.
 
     `touched` are elements of those networks that somebody added, or may have: a narrow look at a table
-    asks for single elements, and would not find what nobody wants.
+    asks for single elements, and would not find what nobody wants. `exact`: of the table nothing else is
+    looked at, however much a network has there.
     """
 
     networks: frozenset[str] | None = None
     layers: frozenset[Layer] = frozenset(Layer)
     host: bool = True
     touched: frozenset[tuple[str, tuple[str, ...]]] = frozenset()
+    exact: bool = False
 
     def __contains__(self, change: Any) -> bool:
         """Say whether a change (anything with a layer and a network) lies within."""
         if change.layer not in self.layers:
+            return False
+        if self.exact and change.layer is Layer.NFT and not self.touches(change):
             return False
         if change.network is None:
             return self.host
@@ -48,14 +53,31 @@ class Scope:
         """Cover both: never less than either, sometimes more."""
         networks = None if self.networks is None or other.networks is None else self.networks | other.networks
         touched = self.touched | other.touched
-        return Scope(networks, self.layers | other.layers, self.host or other.host, touched)
+        exact = self.exact and other.exact
+        return Scope(networks, self.layers | other.layers, self.host or other.host, touched, exact)
+
+    def touches(self, change: Any) -> bool:
+        """Say whether a change, or what waits, is about elements that somebody touched."""
+        row = getattr(change, "want", None) or getattr(change, "have", None)
+        if isinstance(row, Element):
+            return (row.set, row.key) in self.touched
+        waiting: frozenset[tuple[str, tuple[str, ...]]] = getattr(change, "touched", frozenset())
+        return bool(waiting) and waiting <= self.touched
 
     def narrow(self, config: Config) -> Config:
         """Leave out of a configuration the networks that are not looked at."""
         if self.networks is None:
             return config
         kept = {name: n for name, n in config.networks.items() if name in self.networks}
+        if self.exact:
+            kept = {name: self.touching(network, config) for name, network in kept.items()}
         return replace(config, networks=kept)
+
+    def touching(self, network: Network, config: Config) -> Network:
+        """Leave out the forwards that were not touched; of many, one stays: there are some."""
+        owners = (config.all.doors.get(key) for key in sorted(self.touched))
+        doors = dict.fromkeys(owner[1] for owner in owners if owner and owner[0] == network.name)
+        return replace(network, forwards=tuple(doors) or network.forwards[:1])
 
 
 ALL = Scope()
@@ -66,7 +88,8 @@ class Hint:
     """What a narrow look asks for by name: wanted elements, and interfaces that are ways out or in.
 
     `register`: whether to look at Proxmox VE's list of bridges; None: if this is a Proxmox VE host.
-    `follows`: the way to the internet matters too, and so do the `sizes` of these interfaces.
+    `follows`: the way to the internet matters too, and so do the `sizes` of these interfaces. A wide look
+    asks who holds ports that `doors` forward.
     """
 
     elements: tuple[Element, ...] = ()
@@ -74,6 +97,7 @@ class Hint:
     register: bool | None = True
     follows: bool = False
     sizes: frozenset[str] = frozenset()
+    doors: tuple[Forward, ...] = ()
 
 
 NO_HINT = Hint()
@@ -213,8 +237,9 @@ class Snapshot:
 
 
 def of_networks(table: Table, inside: frozenset[str]) -> Table:
-    """Leave out the elements of other networks."""
-    return replace(table, elements={name: e for name, e in table.elements.items() if e.key[0] in inside})
+    """Leave out the elements of other networks; a forward may change hands, and stays."""
+    kept = {n: e for n, e in table.elements.items() if e.owner is not None or e.network in inside}
+    return replace(table, elements=kept)
 
 
 class Door(Protocol):

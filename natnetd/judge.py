@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface
 
 from natnetd.host import Finding, Snapshot, State
+from natnetd.listening import forwards
 from natnetd.model import Config, Network, Whole
 from natnetd.rows import PHYSICAL, Link
 from natnetd.surroundings import surroundings
@@ -48,6 +49,7 @@ def judge(config: Config, seen: Snapshot) -> Judged:
         findings += wayless(network, seen.auto6)
         findings += sizes(network, seen)
         findings += cut_off(network)
+    findings += dict.fromkeys(forwards(config, seen))
     findings += in_use(config, seen)
     findings += dict.fromkeys(surroundings(config, seen))
     return Judged.of(config, tuple(findings))

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
+from natnetd.doors import Forward
+
 Interface = IPv4Interface | IPv6Interface
 UNIQUE_LOCAL = IPv6Network("fc00::/7")
 """RFC 4193: what is translated; whatever else there is of IPv6 is routed."""
@@ -178,6 +180,7 @@ class Network:
     ra: bool = False  # router advertisements, and DHCPv6 without addresses
     guard: Guard | None = None
     quarantine: tuple[str, ...] = ()  # addresses and MAC addresses of guests that are cut off
+    forwards: tuple[Forward, ...] = ()
 
     @property
     def closed(self) -> bool:
@@ -247,23 +250,26 @@ class Whole:
     any_way: bool = False  # one of them leaves by any uplink
     steps: frozenset[str] = frozenset()  # the limits in use: chains of the page, each with its set
     guarded: bool = False  # one of them keeps something from passing between neighbours
+    # whose each forward is, by map and key
+    doors: Mapping[tuple[str, tuple[str, ...]], tuple[str, Forward]] = field(default_factory=dict)
     follows: bool = False  # one of them goes by the default route, or by the size of what an uplink takes
 
     @classmethod
     def of(cls, networks: Iterable[Network]) -> "Whole":
         """Sum up."""
         all_ = tuple(networks)
-        open_ = [n for n in all_ if n.nat or n.routed or n.reach or n.inbound]
+        open_ = [n for n in all_ if n.nat or n.routed or n.reach or n.inbound or n.forwards]
         return cls(
             populated=bool(all_),
             forwards=bool(open_),
-            forwards6=any(n.gateways6 for n in open_),
+            forwards6=any(n.gateways6 or any(f.to.version == 6 for f in n.forwards) for n in open_),
             ways=frozenset(name for n in all_ for name in n.ways),
             any_way=any(
                 n.routed or (n.nat is not None and not n.nat.uplinks and not n.nat.auto) for n in all_
             ),
             steps=frozenset(step for n in all_ if n.guard for step in n.guard.steps),
             guarded=any(n.guarded for n in all_),
+            doors={(name, key): (n.name, f) for n in all_ for f in n.forwards for name, key, _ in f.rows()},
             follows=any(n.mtu_auto or (n.nat is not None and n.nat.auto) for n in all_),
         )
 

@@ -99,11 +99,17 @@ KEY_TYPES: Mapping[str, tuple[str, ...]] = {
 }
 """The types of a set's or map's key, part by part, by its name; of those whose elements are rows."""
 VALUE_TYPES: Mapping[str, tuple[str, ...]] = {
-    name.removeprefix("map "): tuple(b.header[0].partition(" : interval ")[2].split(" . "))
+    name.removeprefix("map "): tuple(b.header[0].partition(" : ")[2].removeprefix("interval ").split(" . "))
+    for name, b in SETS.items()
+    if name.startswith("map ") and not b.header[0].endswith(" : verdict")
+}
+"""The types of a map's values, part by part; of those that say no verdict."""
+RANGED = frozenset(
+    name.removeprefix("map ")
     for name, b in SETS.items()
     if name.startswith("map ") and " : interval " in b.header[0]
-}
-"""The types of a map's values, part by part: each is a range, if only from one to itself."""
+)
+"""Maps each part of whose values is a range, if only from one to itself."""
 REASONS = tuple(
     dict.fromkeys(
         why for page in PAGES.values() for b in page.values() for rule in b.rules if (why := reason(rule))

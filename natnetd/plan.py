@@ -91,7 +91,7 @@ def diff(
 def diff_elements(
     kind: str, want: Iterable[Element], seen: Snapshot, sets: frozenset[str], layer: Layer = Layer.NFT
 ) -> Iterator[Change[Element]]:
-    """Yield the changes of the sets a kind fills; an element's network is the first part of its key."""
+    """Yield the changes of the sets a kind fills."""
     wanted = {e.name: e for e in want}
     table = seen.table if layer is Layer.NFT else seen.frames
     there = {} if table is None else table.elements
@@ -101,7 +101,7 @@ def diff_elements(
     for name in sorted(wanted.keys() | have.keys()):
         if wanted.get(name) != have.get(name):
             row = wanted.get(name) or have[name]
-            yield Change(layer, kind, row.key[0], name, have.get(name), wanted.get(name))
+            yield Change(layer, kind, row.network, name, have.get(name), wanted.get(name))
 
 
 def make_plan(kinds: Sequence[Kind], config: Config, seen: Snapshot, scope: Scope = ALL) -> Plan:

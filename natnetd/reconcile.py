@@ -36,12 +36,12 @@ def widened(scope: Scope, config: Config) -> Scope:
     """
     strange = scope.networks is not None and not scope.networks <= config.networks.keys()
     if strange and scope.layers - {*TABLES, Layer.REGISTER}:
-        return replace(scope, networks=None, layers=scope.layers | {Layer.LINK})
+        return replace(scope, networks=None, layers=scope.layers | {Layer.LINK}, exact=False)
     # A table that is gone takes the elements of all networks with it, and its news ends with this look; and
     # where nobody switches all interfaces on again, each is to be looked at.
     whole = scope.layers & TABLES or (Layer.SYSCTL in scope.layers and not config.all.forwards)
     if scope.host and whole:
-        return replace(scope, networks=None)
+        return replace(scope, networks=None, exact=False)
     return scope
 
 
@@ -73,13 +73,14 @@ def hint(config: Config, scope: Scope, before: Before = NOTHING_KNOWN) -> Hint:
     """Name what a narrow look must ask for: what would be wanted of a host with nothing on it."""
     config = resolved(config, before.auto, {}, before.auto6)
     elements: tuple[Element, ...] = ()
-    if scope.networks is not None and scope.layers & TABLES:
+    if scope.networks is not None and scope.layers & TABLES and not scope.exact:
         filled = replace(scope, layers=scope.layers & TABLES, host=False)
         wanted = make_plan(KINDS, config, Snapshot(machine=before.machine), filled)
         elements = tuple(c.want for c in wanted if isinstance(c.want, Element))
     sized = any(network.mtu_auto for network in config.networks.values())
     sizes = config.all.ways | before.auto | before.auto6 if sized else frozenset()
-    return Hint(elements, config.all.ways, config.proxmox.register, config.all.follows, sizes)
+    doors = tuple(f for n in config.networks.values() for f in n.forwards) if scope.networks is None else ()
+    return Hint(elements, config.all.ways, config.proxmox.register, config.all.follows, sizes, doors)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,10 @@ PHYSICAL = frozenset({"", "bond", "team", "vlan", "macvlan", "wlan"})
 """Kinds of links that lead out of the host: a NIC has no kind; guests come as tun, veth and the like."""
 
 
+CATCH_ALL = ("*",)
+"""The key of an element that stands for all others (nft's *): never ours."""
+
+
 @dataclass(frozen=True, slots=True)
 class Counter:
     """A count of packets and bytes."""
@@ -96,17 +100,26 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One element of a set or map of our table; the first part of its key is its network's bridge."""
+    """One element of a set or map of our table; the first part of its key is its network's bridge.
+
+    Where the key begins otherwise the bridge is the element's comment: `owner`, empty if it has none.
+    """
 
     set: str
     key: tuple[str, ...]
     value: str = ""
     count: Counter | None = field(default=None, compare=False)
+    owner: str | None = None
 
     @property
     def name(self) -> str:
         """What tells this element from all others."""
         return f"{self.set} {' . '.join(self.key)}"
+
+    @property
+    def network(self) -> str | None:
+        """Whose it is; None: nobody's that we know of."""
+        return self.key[0] if self.owner is None else self.owner or None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from natnetd.report import Culprit
 from natnetd.rows import Port
 
 ROUNDS = 16  # times that sources are read before a look
-NOTHING = Scope(frozenset(), frozenset(), host=False)
+NOTHING = Scope(frozenset(), frozenset(), host=False, exact=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,18 @@ NAMES = ("vmbr1", "vmbr2", "vmbr3", "vmbr4", "vault", "lab6")
 WAYS = ("vmbr0", "vmbr9", "wg0")
 """Uplinks; wg0 never comes."""
 
+DOORS = (
+    "203.0.113.2:8080/both",
+    "203.0.113.2:9000-9010/udp",
+    "203.0.113.2:9011-9020/udp",
+    "8081/tcp",
+    "9000-9010/both",
+    "203.0.113.77",
+    "[2001:db8:203::2]:8080/tcp",
+    "2001:db8:203::77",
+)
+"""What forwards listen at: each has one network, or none."""
+
 Networks = dict[str, dict[str, Any]]
 
 OUT: tuple[dict[str, Any], ...] = (
@@ -95,7 +107,23 @@ def good(rng: random.Random) -> Networks:
     if (drawn := rng.random()) < 0.04:
         return {}
     names = [name for name in NAMES if rng.random() < 0.7]
-    return {name: network(rng, name, [n for n in names if n != name], closed=drawn < 0.12) for name in names}
+    found = {name: network(rng, name, [n for n in names if n != name], closed=drawn < 0.12) for name in names}
+    for listen in DOORS if names else ():
+        if rng.random() < 0.3:
+            forward(rng, found[name := rng.choice(names)], subnet(name), listen)
+    return found
+
+
+def forward(rng: random.Random, network: dict[str, Any], n: int, listen: str) -> None:
+    """Lead what comes there to a guest of a network, if it has one of that family."""
+    guest = rng.randint(8, 9)
+    six = listen.count(":") > 1
+    if six and not any("::" in address for address in network["addresses"]):
+        return
+    to = f"fd00:{n}::{guest}" if six else f"10.{n}.0.{guest}"
+    port = "/" in listen and "-" not in listen and rng.random() < 0.5
+    row = {"listen": listen, "to": (f"[{to}]:80" if six else f"{to}:80") if port else to}
+    network["forwards"] = [*network.get("forwards", ()), row]
 
 
 def text(networks: Networks) -> str:

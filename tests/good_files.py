@@ -2,6 +2,7 @@
 
 from ipaddress import IPv4Address, IPv4Network, ip_address, ip_interface
 
+from natnetd.doors import Forward
 from natnetd.model import (
     ALL_PORTS,
     Config,
@@ -36,6 +37,16 @@ def config(*networks: Network, metrics: Metrics | None = DEFAULT) -> Config:
 
 def pool(first: str, last: str = "") -> Pool:
     return Pool(IPv4Address(first), IPv4Address(last or first))
+
+
+def forward(
+    to: str,
+    at: str,
+    protocols: tuple[str, ...] = (),
+    ports: tuple[int, int] = (0, 0),
+    port: int | None = None,
+) -> Forward:
+    return Forward(ip_address(to), ip_address(at) if at else None, protocols, ports, port)
 
 
 LAB = addresses("10.0.0.1/24")
@@ -403,6 +414,46 @@ networks:
                     (Record("db", IPv4Address("10.0.0.30")),),
                 ),
             )
+        ),
+    ),
+    "forwards": (
+        """
+        networks:
+          a:
+            addresses: [10.0.0.1/24, 'fd00::1/64']
+            dhcp: {reservations: {mac: 52:54:00:12:34:ab, address: 10.0.0.20, name: Web1}}
+            forwards:
+              - {listen: 203.0.113.5:8080/tcp, to: 10.0.0.5:80}
+              - {listen: 8080/both, to: 'web1:8080'}
+              - {listen: 1000-1999/udp, to: WEB1:1000-1999}
+              - {listen: 203.0.113.7, to: 10.0.0.7}
+              - {listen: 10.1.0.1:53/udp, to: 10.0.0.7}
+              - {listen: '[2001:DB8::5]:443/tcp', to: '[fd00::5]'}
+              - {listen: '[2001:db8::7]', to: 'fd00::7'}
+          b: {addresses: 10.1.0.1/24, forwards: {listen: 8081/tcp, to: 10.1.0.5:80}}
+        """,
+        config(
+            Network(
+                "a",
+                addresses("10.0.0.1/24", "fd00::1/64"),
+                dhcp=Dhcp(reservations=(Reservation("52:54:00:12:34:ab", IPv4Address("10.0.0.20"), "web1"),)),
+                dns=Dns(),
+                ra=True,
+                forwards=(
+                    forward("10.0.0.5", "203.0.113.5", ("tcp",), (8080, 8080), 80),
+                    forward("10.0.0.20", "", ("tcp", "udp"), (8080, 8080)),
+                    forward("10.0.0.20", "", ("udp",), (1000, 1999)),
+                    forward("10.0.0.7", "203.0.113.7"),
+                    forward("10.0.0.7", "10.1.0.1", ("udp",), (53, 53)),
+                    forward("fd00::5", "2001:db8::5", ("tcp",), (443, 443)),
+                    forward("fd00::7", "2001:db8::7"),
+                ),
+            ),
+            Network(
+                "b",
+                addresses("10.1.0.1/24"),
+                forwards=(forward("10.1.0.5", "", ("tcp",), (8081, 8081), 80),),
+            ),
         ),
     ),
     "no metrics": ("{networks: {}, metrics: false}", config(metrics=None)),

@@ -51,7 +51,11 @@ SHAPES = {
     "13-forwards": (
         "vmbr1 10.13.0.1/24 vmbr0",
         2,
-        [f"interfaces:{line}: post-up iptables -t nat -A PREROUTING" for line in (6, 8, 9, 10)],
+        [
+            *(f"interfaces:{line}: post-up iptables -t nat -A" for line in range(18, 27) if line != 19),
+            "-D PREROUTING -i vmbr0 -p tcp --dport 80 -j DNAT --to 10.13.0.9",
+            "-D PREROUTING -d 192.0.2.7 -j DNAT --to 10.13.0.7",
+        ],
     ),
     "14-ipv6": (
         "vmbr1 10.14.0.1/24 fd00:14::1/64 vmbr0; vmbr2 2001:db8:14::1/64 closed",

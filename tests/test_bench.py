@@ -15,6 +15,12 @@ def bench(*words: str) -> str:
     return done.stdout
 
 
+def test_forwards_stand_beside_none() -> None:
+    told = bench("forwards", "--sizes", "1", "--runs", "2", "--brief").splitlines()
+    assert [line for line in told if line.startswith("deleted set element, 1,000 forwards")]
+    assert [line for line in told if line.startswith("deleted forward")]
+
+
 def test_a_row_has_natnetd_beside_its_floor() -> None:
     told = bench("repair", "--sizes", "1", "--runs", "2", "--brief").splitlines()
     row = next(line for line in told if line.startswith("deleted set element"))

@@ -11,6 +11,7 @@ from good_files import GOOD
 
 from natnetd.config import compose, parse, understand
 from natnetd.errors import ConfigError
+from natnetd.file.forward_keys import FORWARDS
 from natnetd.file.guard_keys import GUARD
 from natnetd.file.keys import FILE, METRICS, NAT, NETWORK_SECTION
 from natnetd.file.nodes import Mapping, Node, Scalar, Sequence
@@ -47,6 +48,7 @@ EVERY_KEY = {
     *("defaults", "networks", "metrics", "metrics.listen", "metrics.guests", "proxmox", "proxmox.register"),
     "quarantine",
     *(f"networks.*.{key}" for key in ("description", "addresses", "mac", *SHARED)),
+    *(f"networks.*.{key}" for key in ("forwards", "forwards.listen", "forwards.to")),
     *(f"defaults.{key}" for key in SHARED),
 }
 
@@ -213,6 +215,19 @@ def serving(**service: Any) -> dict[str, Any]:
     return {"networks": {"vmbr1": {"addresses": "10.0.0.1/24", **service}}}
 
 
+def forwarding(value: dict[str, Any]) -> dict[str, Any]:
+    """Complete a forward, in a network where the names and addresses of the examples are guests."""
+    web = {"mac": "52:54:00:00:00:01", "address": "10.0.0.9", "name": "web1"}
+    row = {"listen": "203.0.113.5:81/tcp", "to": "10.0.0.5"} | value
+    if row["listen"] == "203.0.113.7":
+        row["to"] = "10.0.0.7"
+    if row["listen"][0] == "[":
+        row["to"] = "fd00::5"
+    served = serving(dhcp={"reservations": web}, forwards=row)
+    served["networks"]["vmbr1"]["addresses"] = ["10.0.0.1/24", "fd00::1/64"]
+    return served
+
+
 def examples() -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield a whole file for each example and each default in the descriptions."""
     others: dict[str, Any] = {"vmbr2": {}, "vmbr3": {}}
@@ -228,6 +243,7 @@ def examples() -> Iterator[tuple[str, dict[str, Any]]]:
         (OPTIONS_SECTION, lambda value: serving(dhcp={"options": value})),
         (RESERVATIONS.section, lambda value: serving(dhcp={"reservations": GIVEN | value})),
         (DNS, lambda value: serving(dns=value)),
+        (FORWARDS.section, forwarding),
         (RECORDS.section, lambda value: serving(dns={"records": RECORD | value})),
         (GUARD, lambda value: serving(dhcp=NAMED, guard=value)),
     ):

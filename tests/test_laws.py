@@ -10,6 +10,7 @@ from fake import FakeHost
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from natnetd.doors import Forward
 from natnetd.host import ALL, Before, Layer, Scope
 from natnetd.judge import judge
 from natnetd.kinds import KINDS
@@ -83,7 +84,33 @@ GUARDS = st.builds(
 GIVEN = Reservation("02:00:00:00:00:77", IPv4Address("10.0.0.77"), "web")
 CUT = ("10.0.0.9", "fd00::9", "02:00:00:00:00:99")
 FRAME_SETS = ("cutting", "no_dhcp", "no_router", "truthful", "listed")
-SETS2 = ("pairs", "inbound", "exits")
+SETS2 = ("pairs", "inbound", "exits", "doors")
+SPOTS: list[dict[str, Any]] = [
+    {"at": IPv4Address("192.0.2.10"), "protocols": ("tcp",), "ports": (80, 80), "port": 8080},
+    {"at": IPv4Address("192.0.2.10"), "protocols": ("tcp", "udp"), "ports": (90, 99)},
+    {"protocols": ("udp",), "ports": (80, 80)},
+    {"protocols": ("tcp", "udp"), "ports": (90, 99)},
+    {"at": IPv4Address("192.0.2.11")},
+]
+"""What forwards listen at: one network has it, or none."""
+
+
+@st.composite
+def forwards(draw: st.DrawFn, names: list[str]) -> dict[str, tuple[Forward, ...]]:
+    """Share the spots out among networks; each leads to some guest."""
+    found: dict[str, tuple[Forward, ...]] = {}
+    for spot in SPOTS if names else ():
+        name = draw(st.none() | st.sampled_from(names))
+        if name:
+            to = IPv4Address(f"10.{NAMES.index(name)}.0.{draw(st.integers(5, 6))}")
+            found[name] = (*found.get(name, ()), Forward(to, **spot))
+    return found
+
+
+def rows_of(name: str) -> list[Element]:
+    """Elements of forwards that a network may have, and one that is nobody's."""
+    rows = [row for spot in SPOTS for row in Forward(IPv4Address("10.1.0.5"), **spot).rows()]
+    return [Element(set_, key, value, owner=name) for set_, key, value in rows]
 
 
 @st.composite
@@ -140,7 +167,9 @@ def networks(draw: st.DrawFn, name: str) -> Network:
 def configs(draw: st.DrawFn) -> Config:
     names = draw(st.sets(st.sampled_from(NAMES)))
     told = Proxmox(draw(st.sampled_from([None, True, False])))
-    return Config({name: draw(networks(name)) for name in sorted(names)}, proxmox=told)
+    doors = draw(forwards(sorted(names)))
+    drawn = {name: draw(networks(name)) for name in sorted(names)}
+    return Config({n: replace(row, forwards=doors.get(n, ())) for n, row in drawn.items()}, proxmox=told)
 
 
 @st.composite
@@ -168,7 +197,8 @@ def tables(draw: st.DrawFn, page: Mapping[str, Block] = PAGE, sets: tuple[str, .
     mapped = st.builds(
         lambda n, v: Element("snat4", (n,), v), name, st.sampled_from(["192.0.2.10", "192.0.2.11"])
     )
-    drawn = draw(st.lists(plain | double | mapped, max_size=12))
+    door = st.sampled_from([*NAMES, "gone", ""]).flatmap(lambda n: st.sampled_from(rows_of(n)))
+    drawn = draw(st.lists(plain | double | mapped | door, max_size=12))
     elements = {e.name: e for e in drawn if {f"set {e.set}", f"map {e.set}"} & blocks.keys()}
     return Table(blocks, elements, draw(st.sampled_from(["", "dormant"])))
 
@@ -312,6 +342,12 @@ def scopes(draw: st.DrawFn) -> Scope:
         (s, (n, m)) for s in SETS2 for n in names for m in (*NAMES, *UPLINKS)
     ]
     touched += [(s, (n,)) for s in ("snat4", *FRAME_SETS) for n in names]
+    touched += [("snat4", (n,)) for n in names]
+    touched += [(e.set, e.key) for e in rows_of("")]
+    some = draw(st.sets(st.sampled_from(touched), max_size=8)) if touched and draw(st.booleans()) else None
+    if some is not None:  # as news of single elements has it
+        names = {n for n in names if any(key[0] == n for _, key in some)} | (names & set(NAMES))
+        return Scope(frozenset(names), frozenset({Layer.NFT}), False, frozenset(some), True)
     return Scope(frozenset(names), frozenset(layers), host=draw(st.booleans()), touched=frozenset(touched))
 
 

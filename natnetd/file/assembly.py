@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from natnetd.errors import Complaint
-from natnetd.file import coherence, guarded, served
+from natnetd.file import coherence, forwards, guarded, served
 from natnetd.file.draft import Draft, Found, Values
 from natnetd.file.grammar import Named
 from natnetd.file.guard_keys import QUARANTINE
@@ -38,7 +38,11 @@ def assemble(root: Node, complaints: list[Complaint], *, whole: bool = True) -> 
         complaints.extend(guarded.check(defaults, drafts, cut))
     subnets = {draft.key.text: tuple(a.network for a in served.four(draft)) for draft in drafts}
     networks = {
-        draft.key.text: guarded.complete(draft, served.complete(draft, subnets), cut) for draft in drafts
+        draft.key.text: replace(
+            guarded.complete(draft, served.complete(draft, subnets), cut),
+            forwards=forwards.forwards_of(draft),
+        )
+        for draft in drafts
     }
     return Config(networks, metrics_of(metrics), proxmox_of(proxmox))
 

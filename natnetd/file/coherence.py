@@ -7,7 +7,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from natnetd.errors import Complaint
-from natnetd.file import served, six
+from natnetd.file import forwards, served, six
 from natnetd.file.draft import Draft, Values
 from natnetd.file.nodes import Node, complaint
 from natnetd.file.reading import meant
@@ -34,6 +34,7 @@ def check(defaults: Draft, drafts: Sequence[Draft]) -> Iterator[Complaint]:
         yield from check_addresses(draft)
         yield from served.check(draft)
         yield from six.check(draft)
+    yield from forwards.check(drafts)
     yield from check_macs(drafts)
     subnets = Subnets.of(drafts)
     yield from subnets.overlaps()

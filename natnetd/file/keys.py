@@ -1,6 +1,7 @@
 """Every key of the file, described once: parser, JSON Schema and reference are made from this page."""
 
 from natnetd.file.addresses import INTERFACE_ADDRESS, LISTEN, NETWORK, SOURCE
+from natnetd.file.forward_keys import FORWARDS
 from natnetd.file.grammar import Feature, Key, Many, Named, Section
 from natnetd.file.guard_keys import GUARD, QUARANTINE
 from natnetd.file.numbers_keys import COUNT_GUESTS, GUESTS
@@ -223,6 +224,20 @@ NETWORK_KEYS = (
         "`false`",
         (True, {"new_connections": "100/second"}),
         value=False,
+    ),
+    Key(
+        "forwards",
+        FORWARDS,
+        "Doors to guests: what comes to a port (or all) of an address of the host goes to a guest. They work "
+        "from outside, from the host itself, and from guests of this network and others, but those of closed "
+        "ones. A closed network lets in what comes by its forwards, and nothing else. See docs/forwards.md.",
+        "none",
+        (
+            {"listen": "203.0.113.5:8080/tcp", "to": "10.0.0.5:80"},
+            [{"listen": "443/tcp", "to": "10.0.0.5"}, {"listen": "203.0.113.7", "to": "10.0.0.7"}],
+        ),
+        value=[],
+        shared=False,
     ),
 )
 

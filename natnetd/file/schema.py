@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from natnetd.file.forward_keys import FORWARDS
 from natnetd.file.grammar import Feature, Key, Many, Named, Rows, Section, Takes
 from natnetd.file.guard_keys import GUARD
 from natnetd.file.keys import FILE, METRICS, NAT, NETWORK_SECTION, PROXMOX
@@ -24,6 +25,7 @@ CHAPTERS = (
     ("Under `dns`", DNS),
     ("Each of `dns.records`", RECORDS.section),
     ("Under `guard`", GUARD),
+    ("Each of `forwards`", FORWARDS.section),
     ("Under `metrics`", METRICS.section),
     ("Under `proxmox`", PROXMOX.section),
 )

@@ -1,7 +1,7 @@
 """How a network leaves: translated by any uplink or by some, untranslated, or not at all."""
 
 from collections.abc import Iterable, Iterator
-from ipaddress import collapse_addresses
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from typing import Any
 
 from natnetd.host import Layer, Snapshot
@@ -58,7 +58,12 @@ def exempted(network: Network, nat: Nat, version: int) -> Iterator[Element]:
     there = list(collapse_addresses(n for n in nat.exempt if n.version == version))  # type: ignore[type-var]
     for prefix in collapse_addresses(a.network for a in network.addresses if a.version == version):  # type: ignore[type-var]
         for destination in there:
-            yield Element(f"exempt{version}", (network.name, str(prefix), str(destination)))
+            yield Element(f"exempt{version}", (network.name, bare(prefix), bare(destination)))
+
+
+def bare(prefix: IPv4Network | IPv6Network) -> str:
+    """Write a prefix as it is read back: one of a single address is that address."""
+    return str(prefix.network_address) if prefix.prefixlen == prefix.max_prefixlen else str(prefix)
 
 
 def sources(name: str, nat: Nat) -> Iterator[Element]:

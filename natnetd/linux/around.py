@@ -8,9 +8,11 @@ from ipaddress import IPv4Address
 from socket import AF_INET
 
 from natnetd.around import Around, Route, Translation, Wall
+from natnetd.doors import Forward
 from natnetd.errors import HostError
 from natnetd.linux import foreign, sysctl, xtables
 from natnetd.linux.dumps import ROUTE_HEAD, RT_TABLE_MAIN, RTA_TABLE, RTM_GETROUTE, exits
+from natnetd.linux.listeners import Listeners
 from natnetd.linux.netlink import Asker, attribute, attributes
 from natnetd.linux.nfnl import generation
 from natnetd.rows import Link
@@ -42,8 +44,9 @@ class Surroundings:
     walls: tuple[Wall, ...] = ()
     translations: tuple[Translation, ...] = ()
     names: Mapping[int, str] = field(default_factory=dict)
+    listeners: Listeners = field(default_factory=Listeners)
 
-    def look(self, links: Mapping[str, Link], ways: Iterable[str]) -> Around:
+    def look(self, links: Mapping[str, Link], ways: Iterable[str], doors: Iterable[Forward] = ()) -> Around:
         """See what there is. Never raises."""
         names = {link.index: link.name for link in links.values()}
         self.read_nftables(names)
@@ -57,7 +60,14 @@ class Surroundings:
         with suppress(HostError):
             routes = tuple(self.routes(names))
             by_mark = self.by_mark()
-        return Around(tuple(filter(able, walls)), tuple(translations), routes, by_mark, settings(links, ways))
+        return Around(
+            tuple(filter(able, walls)),
+            tuple(translations),
+            routes,
+            by_mark,
+            settings(links, ways),
+            self.listeners.look(doors),
+        )
 
     def read_nftables(self, names: Mapping[int, str]) -> None:
         """Read chains of others, if any can have changed."""

@@ -21,6 +21,7 @@ from natnetd.linux.netlink import (
     attributes,
     messages,
 )
+from natnetd.linux.visits import Visits
 
 CT_GET, CT_DELETE = 0x101, 0x102
 TUPLE_ORIG, TUPLE_REPLY, STATUS, ID, ZONE, STATUS_MASK = 1, 2, 3, 12, 18, 26
@@ -57,6 +58,7 @@ class Purge:
         self.family, self.suspects = family, suspects
         self.source = ORIG_SOURCE if family == AF_INET else ORIG_SOURCE6
         self.known: dict[bytes, Origin | None] = {}
+        self.visits = Visits(suspects.leads, family) if suspects.leads else None
         body = struct.pack(">BBH", family, 0, 0)
         if not self.translated:
             body += attribute(STATUS, struct.pack(">I", 0)) + attribute(
@@ -84,9 +86,11 @@ class Purge:
 
     def suspicious(self, payload: bytes) -> bool:
         """Say whether an entry is against the rules. The source is tested first: most are not ours."""
-        source = payload[self.source]
         if self.suspects.cut and self.cut_off(payload):
             return True
+        if self.visits is not None and (wrong := self.visits.wrong(payload)) is not None:
+            return wrong and ZONE not in attributes(payload, 4, len(payload))
+        source = payload[self.source]
         if source not in self.known:
             self.known[source] = self.suspects.origin(int.from_bytes(source, "big"))
         origin = self.known[source]

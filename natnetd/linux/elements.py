@@ -8,15 +8,25 @@ from collections.abc import Iterator
 from natnetd.errors import HostError
 from natnetd.linux.netlink import Asker, attribute, attributes
 from natnetd.linux.nfnl import INET, NFT, TABLE_NAME, head, refused
-from natnetd.page import KEY_TYPES, VALUE_TYPES
-from natnetd.rows import Counter, Element
+from natnetd.page import KEY_TYPES, RANGED, VALUE_TYPES
+from natnetd.rows import CATCH_ALL, Counter, Element
 
 NEWSETELEM, GETSETELEM, DELSETELEM = NFT | 12, NFT | 13, NFT | 14
-ELEMENTS, KEY, DATA, EXPRESSION, KEY_END, EXPRESSIONS = 3, 1, 2, 7, 10, 11
+ELEMENTS, KEY, DATA, USERDATA, EXPRESSION, KEY_END, EXPRESSIONS = 3, 1, 2, 6, 7, 10, 11
 NESTED = 0x8000
 VERDICT, CHAIN = 2, 2  # NFTA_DATA_VERDICT, NFTA_VERDICT_CHAIN
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-WIDTHS = {"ifname": 16, "ipv4_addr": 4, "ipv6_addr": 16, "ether_addr": 8, "inet_service": 4}
+COMMENT = 0  # NFTNL_UDATA_SET_ELEM_COMMENT of libnftnl
+WIDTHS = {
+    "ifname": 16,
+    "ipv4_addr": 4,
+    "ipv6_addr": 16,
+    "ether_addr": 8,
+    "inet_service": 4,
+    "inet_proto": 4,
+}
+PROTOCOLS = {"tcp": 6, "udp": 17}  # as nft calls them (RFC 1700)
+PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
 
 
 def elements(asker: Asker, name: str, family: int = INET) -> Iterator[Element]:
@@ -64,6 +74,9 @@ def packed(types: tuple[str, ...], key: tuple[str, ...]) -> tuple[bytes, bytes]:
             low, high = low + port(first_port), high + port(last_port or first_port)
         elif kind == "ether_addr":
             low, high = low + mac(part), high + mac(part)
+        elif kind == "inet_proto":
+            first_one, _, last_one = part.partition("-")
+            low, high = low + protocol(first_one), high + protocol(last_one or first_one)
         else:
             first, last = ends(part)
             low, high = low + first.packed, high + last.packed
@@ -80,11 +93,18 @@ def mac(text: str) -> bytes:
     return bytes.fromhex(text.replace(":", "")).ljust(8, b"\0")
 
 
+def protocol(name: str) -> bytes:
+    """Pack a protocol, by name or number, as a part of a concatenation."""
+    return struct.pack("B3x", PROTOCOLS[name] if name in PROTOCOLS else int(name))
+
+
 def ends(part: str) -> tuple[Address, Address]:
     """First and last address of a prefix, or of a range."""
     first, dash, last = part.partition("-")
     if dash:
         return ipaddress.ip_address(first), ipaddress.ip_address(last)
+    if "/" not in part:
+        return ipaddress.ip_address(part), ipaddress.ip_address(part)
     network = ipaddress.ip_network(part)
     return network[0], network[-1]
 
@@ -102,26 +122,42 @@ def listed(name: str, payload: bytes) -> Iterator[Element]:
 
 def element(name: str, types: tuple[str, ...], found: dict[int, bytes]) -> Element:
     """Read one element: key, value of a map, counter."""
+    if KEY not in found:
+        return Element(name, CATCH_ALL, owner="")
     low = value(found[KEY])
-    high = value(found[KEY_END]) if KEY_END in found else None
+    high = value(found[KEY_END]) if KEY_END in found else low
     data = told(name, found[DATA]) if DATA in found else ""
-    return Element(name, tuple(parts(types, low, high)), data, counter(found))
+    owner = None if types[0] == "ifname" else comment(found.get(USERDATA, b""))
+    return Element(name, tuple(parts(types, low, high)), data, counter(found), owner)
 
 
 def told(name: str, data: bytes) -> str:
     """Read what a map says of a key: a value, or a verdict, which jumps to a chain here."""
     verdict = attributes(data, 0, len(data)).get(VERDICT)
     if verdict is None:
-        return mapped(VALUE_TYPES.get(name, ()), value(data))
+        return mapped(name, value(data))
     return f"jump {name_of(attributes(verdict, 0, len(verdict)).get(CHAIN, b'?'))}"
 
 
-def mapped(types: tuple[str, ...], data: bytes) -> str:
-    """Read a map's value: the first of each part, then the last of each."""
+def comment(userdata: bytes) -> str:
+    """Read an element's comment (libnftnl: type, length, value); empty if it has none."""
+    offset = 0
+    while offset + 2 <= len(userdata):
+        kind, length = userdata[offset], userdata[offset + 1]
+        if kind == COMMENT:
+            return userdata[offset + 2 : offset + 2 + length].rstrip(b"\0").decode("utf-8", "replace")
+        offset += 2 + length
+    return ""
+
+
+def mapped(name: str, data: bytes) -> str:
+    """Read a map's value; of a ranged one the first of each part, then the last of each."""
+    types = VALUE_TYPES.get(name, ())
+    if name not in RANGED:
+        return " . ".join(parts(types, data, data))
     half = len(data) // 2
     low, high = tuple(parts(types, data[:half], data[:half])), tuple(parts(types, data[half:], data[half:]))
-    pairs = ((a.partition("/")[0], b.partition("/")[0]) for a, b in zip(low, high, strict=True))
-    return " . ".join(a if a == b else f"{a}-{b}" for a, b in pairs)
+    return " . ".join(a if a == b else f"{a}-{b}" for a, b in zip(low, high, strict=True))
 
 
 def value(nested: bytes) -> bytes:
@@ -152,6 +188,9 @@ def span(kind: str, first: bytes, last: bytes) -> str:
     if kind == "inet_service":
         low, high = (int.from_bytes(side[:2], "big") for side in (first, last))
         return str(low) if low == high else f"{low}-{high}"
+    if kind == "inet_proto":
+        one, other = first[0], last[0]
+        return PROTOCOL_NAMES.get(one, str(one)) if one == other else f"{one}-{other}"
     return prefix(first, last)
 
 
@@ -161,8 +200,10 @@ def name_of(padded: bytes) -> str:
 
 
 def prefix(first: bytes, last: bytes) -> str:
-    """Write a range of addresses as a prefix where it is one."""
+    """Write a range of addresses as a prefix where it is one, and a single address as such."""
     low, high = ipaddress.ip_address(first), ipaddress.ip_address(last)
+    if low == high:
+        return str(low)
     nets = list(ipaddress.summarize_address_range(low, high))
     return str(nets[0]) if len(nets) == 1 else f"{low}-{high}"
 

@@ -224,9 +224,13 @@ class NftEvents:
             set_ = text(attributes(payload, 4, len(payload))[2])
             if set_ in SAMPLED:
                 return
-            keys = {(e.set, e.key) for e in listed(set_, payload)} if set_ in KEY_TYPES else set()
-            networks = frozenset(key[0] for _, key in keys)
-            scope |= Scope(networks, only, host=False, touched=frozenset(keys))
+            found = tuple(listed(set_, payload)) if set_ in KEY_TYPES else ()
+            networks = frozenset(e.network for e in found if e.network is not None)
+            if any(e.network is None for e in found):
+                scope = Scope(None, only)
+            else:
+                keys = frozenset((e.set, e.key) for e in found)
+                scope |= Scope(networks, only, host=False, touched=keys, exact=True)
         else:
             scope = Scope(None, only)
         self.scopes[layer] = scope

@@ -108,13 +108,16 @@ class LinuxHost:
     def around(self, scope: Scope, links: Mapping[str, Link], hint: Hint) -> Around:
         """See what others have set up, if the look is at everything."""
         wide = scope.networks is None and Layer.LINK in scope.layers
-        return self.surroundings.look(links, hint.ways) if wide else Around()
+        return self.surroundings.look(links, hint.ways, hint.doors) if wide else Around()
 
     def purge(self, suspects: Suspects, *, translated: bool = False) -> Purge:
         """Begin to forget flows that are against the rules; see Purge. Raises HostError."""
-        six = suspects.six and replace(suspects.six, own=dumps.own_addresses(self.asker, AF_INET6))
-        own = dumps.own_addresses(self.asker)
-        return Purge(replace(suspects, own=own, six=six), translated=translated)
+        own, six = dumps.own_addresses(self.asker), suspects.six
+        if six:
+            own6 = dumps.own_addresses(self.asker, AF_INET6)
+            six = replace(six, own=own6, leads=six.leads.among(own6, 16))
+        four = replace(suspects, own=own, leads=suspects.leads.among(own, 4), six=six)
+        return Purge(four, translated=translated)
 
     def sample(self) -> Traffic:
         """Read the counters of the packet path. Raises HostError."""
@@ -137,6 +140,7 @@ class LinuxHost:
         self.nft.asker.close()
         self.route.close()
         self.service.close()
+        self.surroundings.listeners.close()
 
 
 def former_ports(before: Before) -> Iterable[int]:

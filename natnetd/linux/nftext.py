@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from natnetd.page import KEY_TYPES, PAGES, VALUE_TYPES, reason, step
+from natnetd.page import KEY_TYPES, PAGES, RANGED, reason, step
 from natnetd.plan import Change
-from natnetd.rows import TABLE, Block, Counter, Element, Table
+from natnetd.rows import CATCH_ALL, TABLE, Block, Counter, Element, Table
 
 COUNTER = re.compile(r"\bcounter\b")
 NAMED = frozenset(name for name, types in KEY_TYPES.items() if set(types) == {"ifname"})
@@ -113,7 +113,9 @@ def statements(verb: str, elements: Iterable[Element], table: str) -> Iterator[s
 
 def written_element(element: Element, *, bare: bool) -> str:
     """Write key, counter and value of an element; deleting takes the key alone."""
-    if element.set in NAMED:
+    if element.key == CATCH_ALL:
+        key = "*"
+    elif element.set in NAMED:
         key = '"' + '" . "'.join(element.key) + '"'
     else:
         types = zip(KEY_TYPES[element.set], element.key, strict=True)
@@ -121,11 +123,12 @@ def written_element(element: Element, *, bare: bool) -> str:
     if bare:
         return key
     count = f" {figures(element.count)}" if element.count else ""
-    return f"{key}{count}" + (f" : {ranges(element)}" if element.value else "")
+    owner = f' comment "{element.owner}"' if element.owner else ""
+    return f"{key}{count}{owner}" + (f" : {ranges(element)}" if element.value else "")
 
 
 def ranges(element: Element) -> str:
     """Write a map's value; nft 1.0.6 takes no single address or port where a range may stand (EINVAL)."""
-    if element.set not in VALUE_TYPES:
+    if element.set not in RANGED:
         return element.value
     return " . ".join(p if "-" in p else f"{p}-{p}" for p in element.value.split(" . "))

@@ -44,6 +44,8 @@ class Net:
     routed: bool = False
     stuck: bool = False  # something translates it that natnetd cannot
     notes: list[str] = field(default_factory=list)
+    forwards: list[str] = field(default_factory=list)  # as they will be written
+    claimed: list[tuple[str, str, int, int]] = field(default_factory=list)  # address, protocol, ports of them
 
     @property
     def subnets(self) -> list[IPv4Network]:

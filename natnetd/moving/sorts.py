@@ -23,6 +23,11 @@ def is_exemption(rule: Rule) -> bool:
     return place and rule.target.value in ("ACCEPT", "RETURN") and not asks and bool(to and to.version == 4)
 
 
+def is_forward(rule: Rule) -> bool:
+    """Whether it leads what comes in to a guest."""
+    return (rule.table, rule.chain, rule.target.value) == ("nat", "PREROUTING", "DNAT")
+
+
 def is_zone(rule: Rule) -> bool:
     """Whether it keeps Proxmox's firewall bridges in a zone of their own, as natnetd does by itself."""
     place = (rule.table, rule.chain, rule.target.value) == ("raw", "PREROUTING", "CT")
@@ -45,8 +50,8 @@ def other(rule: Rule) -> str:
     """Say why a rule is not imported."""
     if rule.verb in ("F", "flush"):
         return f"empties the table {rule.table} of everybody's rules; natnetd has a table of its own"
-    if rule.target.value in ("DNAT", "REDIRECT") or (rule.table, rule.chain) == ("nat", "PREROUTING"):
-        return f"natnetd has no forwards yet; {STAYS}"
+    if (rule.chain, rule.target.value) == ("OUTPUT", "DNAT"):
+        return f"natnetd's forwards lead the host itself too; {STAYS}, if its forward is not imported"
     if (rule.table, rule.chain) == ("nat", "POSTROUTING"):
         return f"natnetd has nothing like it; {FIRST}"
     if rule.table == "filter":

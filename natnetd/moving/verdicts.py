@@ -15,11 +15,12 @@ from natnetd.moving.facts import (
     Touched,
     Unclear,
 )
+from natnetd.moving.forwards import lead, standing
 from natnetd.moving.networks import Nets
 from natnetd.moving.places import Item, Place
 from natnetd.moving.rules import Rule, subnet
 from natnetd.moving.site import Said, Site
-from natnetd.moving.sorts import STAYS, is_exemption, is_translation, is_wall, is_zone, other
+from natnetd.moving.sorts import STAYS, is_exemption, is_forward, is_translation, is_wall, is_zone, other
 from natnetd.moving.translations import spare, touches, translate, urgency
 
 
@@ -52,6 +53,9 @@ class Verdicts:
             elif is_exemption(rule):
                 after = [later for later, _ in chain[index:]]
                 self.decide(rule, place, [*spare(rule, after, self.nets)])
+            elif is_forward(rule):
+                before = standing([earlier for earlier, _ in chain[:index]], self.imported)
+                self.decide(rule, place, [*lead(rule, place, before, self.nets, self.site)])
         self.translate_live({rule.same for rule, _ in chain})
 
     def translate_live(self, known: set[Rule]) -> None:

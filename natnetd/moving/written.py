@@ -39,6 +39,9 @@ def about(net: Net) -> Iterator[str]:
         yield f"    nat: {nat(net)}"
     if net.routed:
         yield "    routed: true"
+    if net.forwards:
+        yield "    forwards:"
+        yield from (f"      - {row}" for row in net.forwards)
 
 
 def about_six(net: Net) -> Iterator[str]:

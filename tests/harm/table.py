@@ -7,7 +7,7 @@ from ground import Ground, Refused
 
 from harm.way import harm
 from natnetd.linux.elements import elements
-from natnetd.page import KEY_TYPES, PAGE, SAMPLED, filled, step
+from natnetd.page import KEY_TYPES, PAGE, RANGED, SAMPLED, VALUE_TYPES, filled, step
 
 CHAINS = [name.split()[1] for name in PAGE if name.startswith("chain ") and not step(name)]
 SETS = [name.split()[1] for name in PAGE if filled(name)]
@@ -60,10 +60,14 @@ def element_deleted(g: Ground) -> str:
 @harm(6)
 def element_added(g: Ground) -> str:
     name = g.pick(SETS)
-    parts = tuple(part(g, kind, single=name != "exempt4") for kind in KEY_TYPES[name])
-    value = f" : 192.0.2.{g.rng.randint(1, 200)}" if name == "snat4" else ""
+    whole = "flags interval" in block(name)
+    parts = tuple(part(g, kind, whole=whole) for kind in KEY_TYPES[name])
+    value = f" : {worth(g, name)}" if name in VALUE_TYPES else ""
     value = f" : jump {CHAIN_OF[name]}" if name in CHAIN_OF else value
-    comment = ' comment "theirs"' if g.rng.random() < 0.1 else ""
+    whose = g.rng.choice(["theirs", *files.NAMES])
+    comment = (
+        f' comment "{whose}"' if g.rng.random() < (0.1 if KEY_TYPES[name][0] == "ifname" else 0.6) else ""
+    )
     g.commit(f"add element {T} {name} {{ {key(name, parts)}{comment}{value} }}")
     return f"{name} {parts}{comment}{value}"
 
@@ -79,9 +83,12 @@ def elements_by_the_dozen(g: Ground) -> str:
 
 @harm(1)
 def element_with_another_value(g: Ground) -> str:
-    element = g.pick(elements(g.filter, "snat4"))
-    bridge = key("snat4", element.key)
-    g.commit(f"delete element {T} snat4 {{ {bridge} }}\nadd element {T} snat4 {{ {bridge} : 192.0.2.66 }}")
+    name = g.pick(name for name in VALUE_TYPES if [*elements(g.filter, name)])
+    element = g.pick(elements(g.filter, name))
+    what = key(name, element.key)
+    whose = f' comment "{element.owner}"' if element.owner and g.rng.random() < 0.5 else ""
+    added = f"{what}{whose} : {worth(g, name)}"
+    g.commit(f"delete element {T} {name} {{ {what} }}\nadd element {T} {name} {{ {added} }}")
     return element.name
 
 
@@ -98,7 +105,6 @@ def samples_touched(g: Ground) -> str:
     name = g.rng.choice([name for name in sorted(SAMPLED) if name.endswith("4")])
     add = f"add element {T} {name} {{ 10.{g.rng.randint(1, 9)}.0.{g.rng.randint(1, 250)} }}"
     g.commit(g.rng.choice([add, f"flush set {T} {name}"]))
-    return name
 
 
 @harm(1)
@@ -227,20 +233,40 @@ def ruleset_restored(g: Ground) -> None:
         g.remember_table(family, name)
 
 
+def block(name: str) -> tuple[str, ...]:
+    return PAGE.get(f"set {name}", PAGE.get(f"map {name}", PAGE["set nets"])).header
+
+
 def key(name: str, parts: tuple[str, ...]) -> str:
     kinds = KEY_TYPES[name]
+    if parts == ("*",):
+        return "*"
     return " . ".join(json.dumps(p) if kind == "ifname" else p for p, kind in zip(parts, kinds, strict=True))
 
 
-def part(g: Ground, kind: str, *, single: bool) -> str:
-    if kind == "ether_addr":
-        return f"02:00:00:00:00:{g.rng.randint(1, 9):02x}"
-    if kind == "ipv6_addr":
-        return f"fd00:{g.rng.randint(1, 9)}::9"
-    if kind == "inet_service":
-        return str(g.rng.randint(1, 99))
-    if kind == "ipv4_addr" and single:
-        return f"10.{g.rng.randint(1, 9)}.0.9"
-    if kind == "ipv4_addr":
-        return f"10.{g.rng.randint(1, 9)}.{g.rng.randint(0, 3)}.0/24"
+def part(g: Ground, kind: str, *, whole: bool) -> str:
+    """Draw a part of a key; `whole`: a range fits there too."""
+    match kind:
+        case "ipv4_addr" if whole:
+            return f"10.{g.rng.randint(1, 9)}.{g.rng.randint(0, 3)}.0/24"
+        case "ipv4_addr" | "ipv6_addr":
+            begin = "203.0.113." if kind == "ipv4_addr" else "2001:db8:203::"
+            return f"{begin}{g.rng.choice([2, 77, 99])}"
+        case "ether_addr":
+            return f"02:00:00:00:00:{g.rng.randint(1, 9):02x}"
+        case "inet_proto":
+            return g.rng.choice(["tcp", "udp", "132"])
+        case "inet_service":
+            return g.rng.choice(["8080", "8081", *(["9005-9030", "1-65535"] if whole else ["22"])])
     return g.rng.choice([*files.NAMES, *files.WAYS, "ghost", "eno1"])
+
+
+def worth(g: Ground, name: str) -> str:
+    """Draw a value of a map; where ranges stand, this nft takes nothing else."""
+    parts = {
+        "ipv4_addr": f"192.0.2.{g.rng.randint(1, 200)}",
+        "ipv6_addr": "fd00:1::66",
+        "inet_service": "2222",
+    }
+    found = [parts[kind] for kind in VALUE_TYPES[name]]
+    return " . ".join(f"{p}-{p}" if name in RANGED else p for p in found)
