@@ -82,6 +82,8 @@ def test_drops_are_told_by_reason_with_their_bytes(net: Networks) -> None:
         "invalid",
         "untranslated",
         "host",
+        "quarantine",
+        "bogon",
     }
 
 
