@@ -115,7 +115,7 @@ class Meter:
 
         wait_until(counted, what=f"{packets} packets to be counted")
         size = "natnetd_network_forwarded_bytes_total{direction=egress,network=vmbr1}"
-        assert after[size] - before.get(size, 0) >= packets * 28
+        assert self.read()[size] - before.get(size, 0) >= packets * 28
 
 
 ZERO = """
