@@ -118,7 +118,7 @@ def forward(rng: random.Random, network: dict[str, Any], n: int, listen: str) ->
     """Lead what comes there to a guest of a network, if it has one of that family."""
     guest = rng.randint(8, 9)
     six = listen.count(":") > 1
-    if six and not any("::" in address for address in network["addresses"]):
+    if six and not any(address.startswith("fd00:") for address in network["addresses"]):
         return
     to = f"fd00:{n}::{guest}" if six else f"10.{n}.0.{guest}"
     port = "/" in listen and "-" not in listen and rng.random() < 0.5

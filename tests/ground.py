@@ -16,7 +16,7 @@ from typing import Any
 import chaos_files as files
 
 from natnetd import config
-from natnetd.host import ALL, Before, Snapshot
+from natnetd.host import ALL, Before, Layer, Snapshot
 from natnetd.judge import Judged
 from natnetd.lab.echo import Echo
 from natnetd.lab.netns import Namespace
@@ -351,8 +351,8 @@ class Ground:
         with at_home(self.directory / "elsewhere"):
             host = open_host()
         try:
-            plain = {name: replace(n, dhcp=None, dns=None) for name, n in self.wanted.networks.items()}
-            report = reconcile(replace(self.wanted, networks=plain), host, Pass())
+            no_servers = replace(ALL, layers=ALL.layers - {Layer.SERVICE})
+            report = reconcile(self.wanted, host, Pass(scope=no_servers))
             assert report.ok, [o.error for o in report.outcomes if o.error]
             return self.described(nftables_context(), self.networks)
         finally:
