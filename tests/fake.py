@@ -9,6 +9,7 @@ from natnetd.host import NO_HINT, Before, Hint, Layer, Scope, Snapshot
 from natnetd.page import PAGE
 from natnetd.plan import Change
 from natnetd.rows import (
+    GROUP,
     Address,
     Block,
     Bridge,
@@ -135,6 +136,8 @@ class FakeHost:
                     raise RefusedError("File exists")
                 self.add_link(change.key, kind="bridge", up=False, stp=False, forward_delay=150)
                 self.alter(change.key, want)
+            case Change(have=Bridge(group=group)) if group == GROUP and not self.known(change.key).ours:
+                raise RefusedError("it is somebody else's by now")
             case Change(want=Bridge() as want):
                 self.alter(change.key, want)
             case Change(want=None):

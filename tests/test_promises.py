@@ -283,6 +283,18 @@ def test_ports_orphaned_by_a_deletion_are_plugged_in_again(place: Place) -> None
     assert seen.links["tap0"].master == seen.links["vmbr1"].index
 
 
+def test_a_bridge_that_somebody_put_in_the_place_of_ours_stays(place: Place) -> None:
+    """Between the look and the change ours was replaced by one of the same name."""
+    place.want(TWO)
+    plan = place.left("networks: {}")
+    (gone,) = (c for c in plan if c.kind == "bridge" and c.key == "vmbr2")
+    place.make("link del vmbr2")
+    place.make("link add vmbr2 up type bridge")
+    (error,) = place.host.doors[Layer.LINK].apply([gone])
+    assert "somebody else's by now" in str(error)
+    assert "vmbr2" in place.look().links
+
+
 def test_a_port_that_was_plugged_in_meanwhile_stays_there(place: Place) -> None:
     """Between the look and the repair somebody has plugged it into another bridge."""
     place.want(TWO)

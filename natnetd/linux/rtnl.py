@@ -19,7 +19,7 @@ from natnetd.linux import additions
 from natnetd.linux.dumps import some_links
 from natnetd.linux.netlink import Asker
 from natnetd.plan import Change
-from natnetd.rows import PROTO, Address, Bridge, Port
+from natnetd.rows import GROUP, PROTO, Address, Bridge, Port
 
 if "IFA_PROTO" not in (row[0] for row in ifaddrmsg.nla_map):
     # 0.7 has no row for these and drops IFA_PROTO in silence, both ways; the map is compiled at first use.
@@ -153,10 +153,22 @@ class LinkDoor:
         match change:
             case Change(have=Bridge() as have, want=Bridge() as want):
                 with told(f"change bridge {change.key}"):
-                    self.alter(index_of(change.key), have, want)
-            case Change(want=None):
+                    self.alter(self.still(change.key, have), have, want)
+            case Change(have=Bridge() as have, want=None):
                 with told(f"remove bridge {change.key}"):
-                    self.route.link("del", index=index_of(change.key))
+                    self.route.link("del", index=self.still(change.key, have))
+
+    def still(self, name: str, have: Bridge) -> int:
+        """Find a bridge once more; one that was ours must still be so, or it is another.
+
+        Raises HostError; OSError: it is gone.
+        """
+        found = some_links(self.asker, (name,), ()).get(name)
+        if found is None:
+            return index_of(name)
+        if have.group == GROUP and not found.ours:
+            raise HostError(f"cannot change {name}: it is somebody else's by now", overtaken=True)
+        return found.index
 
     def alter(self, index: int, have: Bridge, want: Bridge) -> None:
         """Change what differs; STP before its delay, whose range depends on it (br_set_forward_delay)."""

@@ -180,13 +180,15 @@ class ServiceDoor:
                     errors[change.key] = (
                         f"cannot write {error.filename or self.places.files}: {error.strerror}"
                     )
-        errors |= {c.key: f"there is no {c.key}" for c in changes if c.want and not there(c.key)}
+        errors |= {c.key: f"there is no {c.key}" for c in changes if c.want and not index_of(c.key)}
         todo = [c for c in changes if c.key not in errors]
         anew = [c for c in todo if c.want is None or c.have is None or restarts(c.have, c.want)]
         again = [c for c in todo if c not in anew]
         errors |= self.starter.stop(self.fds(c.key for c in anew))
         files = {c.key: self.conf(c.key, c.want) for c in anew if c.want}
         errors |= {name: self.explained(name, told) for name, told in self.starter.start(files).items()}
+        started = {c.key: c.want for c in anew if c.want and c.key not in errors}
+        errors |= self.unbound({n: want for n, want in started.items() if n not in self.starter.asked()})
         errors |= self.starter.reload(self.fds(c.key for c in again))
         for change in todo:
             if change.key not in errors:
@@ -194,6 +196,17 @@ class ServiceDoor:
         self.texts.forget()
         self.own.clear()
         return [HostError(errors[c.key]) if c.key in errors else None for c in changes]
+
+    def unbound(self, started: Mapping[str, Server]) -> Errors:
+        """Tell which that have just started hear no DHCP on their bridge: it had no address just then."""
+        self.own.clear()
+        errors: Errors = {}
+        for name, want in started.items():
+            pid, index = pid_of(self.places.pids / f"{name}.pid"), index_of(name)
+            asked = [ends for ends, on in ((V4, ranges4(want)), (V6, "enable-ra" in want.config)) if on]
+            if pid and index and not all(self.hears_dhcp(pid, index, *ends) for ends in asked):
+                errors[name] = f"dnsmasq found no address of {name} when it started"
+        return errors
 
     def fds(self, names: Iterable[str]) -> dict[str, int]:
         """Find the processes of some networks; also those whose pid file somebody removed."""
@@ -273,11 +286,16 @@ def by6(name: str) -> str:
     return f"{name} (DHCPv6)"
 
 
-def there(bridge: str) -> bool:
-    """Whether an interface is there."""
+def index_of(bridge: str) -> int:
+    """Find an interface; 0 if there is none."""
     with suppress(OSError):
-        return bool(socket.if_nametoindex(bridge))
-    return False
+        return socket.if_nametoindex(bridge)
+    return 0
+
+
+def ranges4(want: Server) -> bool:
+    """Whether an instance hands out IPv4 addresses."""
+    return any(line.startswith("dhcp-range=") and "::" not in line for line in want.config)
 
 
 def four(addresses: Iterable[Address]) -> Iterator[str]:
