@@ -109,6 +109,9 @@ class Chaos:
             n = files.subnet(bridge)
             addresses = [f"10.{n}.0.{10 + number}/24", f"{address6(n, number)}/64"]
             guest = g.world.guest(name, bridge, addresses, [gateway(bridge), gateway6(bridge)])
+            # It keeps what it was given: a router that has another MAC address by another file stays in its
+            # memory for half an hour.
+            guest.ns.check(["sysctl", "-qw", "net.ipv6.conf.eth0.accept_ra=0"])
             g.guests.append(guest)
             g.where[guest.port] = Plugged(g.index(bridge), bridge)
             g.echoes[name] = Echo(guest.ns)
@@ -276,6 +279,9 @@ class Chaos:
         g, name = self.ground, guest.bridge
         place = g.where[guest.port]
         if not place or place.bridge != name or name not in g.networks or name in conflicted:
+            return False
+        guard = g.networks[name].get("guard")
+        if isinstance(guard, dict) and guard.get("strict"):  # no guest has a reservation
             return False
         carried_ = {a.interface.partition("/")[0] for a in seen.addresses[name]}
         subnet = f"10.{files.subnet(name)}.0."
