@@ -137,7 +137,10 @@ def apply(plan: Plan, host: Host, clock: Callable[[], float], start: float) -> t
     """Make changes, batch by batch; say how each one ended."""
     outcomes: list[Outcome] = []
     for layer, batch in phases(KINDS, plan):
-        errors = host.doors[layer].apply(batch)
+        try:
+            errors = host.doors[layer].apply(batch)
+        except HostError as overlooked:  # no door should raise it; if one does, that must not end the service
+            errors = [overlooked] * len(batch)
         took = clock() - start
         for change, error in zip(batch, errors, strict=True):
             if error is None:

@@ -162,6 +162,25 @@ def test_a_look_that_fails_changes_nothing_and_forgets_nothing() -> None:
     assert (report.outcomes, passes.host.writes, passes.before) == ((), 0, known)
 
 
+class Broken(FakeHost):
+    """A host one of whose doors forgets that it must not raise."""
+
+    @property
+    def doors(self) -> dict[Layer, Any]:
+        return {**super().doors, Layer.ADDRESS: self}
+
+    def apply(self, _changes: Any) -> list[HostError | None]:
+        raise HostError("something was overlooked")
+
+
+def test_a_door_that_raises_fails_alone() -> None:
+    passes = Passes(Broken())
+    report = passes.make()
+    errors = {o.change.kind: o.error for o in report.outcomes if o.error}
+    assert errors == {"address": "something was overlooked"}
+    assert passes.host.links.keys() == {"vmbr1", "vmbr2"}
+
+
 def test_a_narrow_look_goes_by_what_the_last_wide_one_found() -> None:
     passes = Passes()
     passes.host.add_link("vmbr1", kind="veth")

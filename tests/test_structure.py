@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from socket import AF_INET, SOCK_DGRAM
+from typing import Any
 
 import pytest
 
@@ -92,6 +93,33 @@ def test_what_rules_have_counted_tells_nothing_of_how_it_is_built(door: NftDoor,
         anybody.sendto(b"?", ("127.0.0.1", 9))
     assert drops(door.asker)["host"].packets == 1
     assert structure(door.asker) == before
+
+
+class Vanishing:
+    """An asker between whose questions somebody deletes the table."""
+
+    def __init__(self, door: NftDoor, host: Namespace) -> None:
+        self.asker, self.host = door.asker, host
+
+    def ask(self, *words: Any) -> Iterator[bytes]:
+        return self.asker.ask(*words)
+
+    def dump(self, kind: int, body: bytes) -> list[bytes]:
+        self.host.check(["nft", "add table inet natnetd; delete table inet natnetd"])
+        return self.asker.dump(kind, body)
+
+    def close(self) -> None:
+        self.asker.close()
+
+
+def test_a_table_that_goes_while_it_is_read_is_gone(door: NftDoor, host: Namespace) -> None:
+    door.asker = Vanishing(door, host)  # type: ignore[assignment]
+    assert structure(door.asker) is None
+    door.listed = None
+    assert door.look() is None
+    door.learned.clear()
+    assert door.apply([Change(Layer.NFT, "nft", None, "table inet natnetd", None, Table(PAGE))]) == [None]
+    assert door.spelling == {}
 
 
 def test_no_table_has_no_structure(door: NftDoor, host: Namespace) -> None:

@@ -9,6 +9,7 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -222,10 +223,12 @@ class NftDoor:
     def learn(self, changes: Iterable[Change[Any]]) -> None:
         """Note how this nft spells what was just written, so that a newer one's words are no drift.
 
-        Nothing is learned of a listing that somebody may have changed since.
+        Nothing is learned of a listing that somebody may have changed since, or that cannot be had just now.
         """
         fresh = {name for change in changes for name in written(change.want)} - self.learned
-        listing = self.listing() if fresh else None
+        listing = None
+        with suppress(HostError):
+            listing = self.listing() if fresh else None
         if listing is None or nfnl.generation(self.asker) != self.committed:
             return
         self.learned |= fresh

@@ -6,6 +6,7 @@ for 1,000 networks, and 400 ms for dynamic sets that are full. This takes 1 ms, 
 
 import errno
 
+from natnetd.errors import HostError
 from natnetd.linux.drops import EXPRESSIONS, GETRULE
 from natnetd.linux.nested import each, inside
 from natnetd.linux.netlink import Asker, attribute
@@ -41,7 +42,13 @@ def structure(asker: Asker, family: int = INET) -> Structure | None:
             return None
         raise refused(error) from error
     for kind, names in PARTS:
-        for payload in asker.dump(kind, body):
+        try:
+            payloads = asker.dump(kind, body)
+        except HostError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                return None  # it went away since it was asked for
+            raise
+        for payload in payloads:
             found = inside(payload[4:])
             if found.get(1) != TABLE_NAME:  # the kernel tells of the chains of every table of this family
                 continue
