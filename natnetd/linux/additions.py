@@ -77,7 +77,7 @@ def alias(name: str, text: str) -> Request:
 
 
 def plug(index: int, bridge_index: int) -> Request:
-    """Make a link a port of a bridge."""
+    """Make a link a port of a bridge, whosever it was: for tests and benchmarks, see natnetd.linux.rtnl."""
     return RTM_NEWLINK, 0, LINK_HEAD.pack(0, 0, index, 0, 0) + integer(IFLA_MASTER, bridge_index)
 
 

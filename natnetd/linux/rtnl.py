@@ -3,8 +3,11 @@
 Additions go in batches of messages packed by hand (`additions`).
 """
 
+import errno
+import fcntl
 import os
 import socket
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +34,10 @@ if "IFA_PROTO" not in (row[0] for row in ifaddrmsg.nla_map):
     )
 
 Answers = list[HostError | None]
+
+SIOCBRADDIF = 0x89A2
+IFREQ = struct.Struct("16si20x")
+"""struct ifreq of netdevice(7): a name, an index."""
 
 
 @contextmanager
@@ -78,6 +85,22 @@ def send(asker: Asker, asked: Sequence[tuple[str, additions.Request | HostError]
     return answers
 
 
+def plug_in(door: socket.socket, change: Change[Port]) -> None:
+    """Plug a port in, unless it is a bridge's already. Raises HostError.
+
+    By ioctl (SIOCBRADDIF), for that refuses a port of another bridge (br_add_if: EBUSY); netlink pulls it out
+    of there, so that a guest which somebody plugged in elsewhere since the look would be lost to him.
+    """
+    what, want = f"plug {change.key.replace(' on ', ' into ')}", change.want or Port(0, None)
+    name = os.fsencode(want.bridge or "")
+    try:
+        fcntl.ioctl(door, SIOCBRADDIF, IFREQ.pack(name, want.index))
+    except OSError as error:
+        taken = error.errno == errno.EBUSY
+        why = "somebody plugged it in meanwhile" if taken else error.strerror
+        raise HostError(f"cannot {what}: {why}", overtaken=taken) from error
+
+
 def sort_of(change: Change[Any]) -> str:
     """Tell what can go into one batch: bridges are made before ports are plugged into them."""
     if isinstance(change.want, Port):
@@ -120,33 +143,14 @@ class LinkDoor:
         return answers
 
     def plug(self, changes: Sequence[Change[Port]]) -> Answers:
-        """Plug ports into their bridges.
-
-        A port is looked at once more just before: a guest that somebody has plugged in elsewhere since
-        would be pulled out of there.
-        """
-        asked: list[tuple[str, additions.Request | HostError]] = []
-        for change in changes:
-            what, want = f"plug {change.key.replace(' on ', ' into ')}", change.want or Port(0, None)
-            bridge = known_index(want.bridge or "", what)
-            message = bridge if isinstance(bridge, HostError) else additions.plug(want.index, bridge)
-            asked.append((what, self.taken(want.index, what) or message))
-        answers = send(self.asker, asked)
+        """Plug ports into their bridges, and give them back what they had set."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as door:
+            answers = [attempt(lambda c=c: plug_in(door, c)) for c in changes]  # type: ignore[misc]
         back = [c.want for c, error in zip(changes, answers, strict=True) if c.want and not error]
         self.asker.batch(
             [additions.port_settings(port.index, port.settings) for port in back if port.settings]
         )
         return answers
-
-    def taken(self, index: int, what: str) -> HostError | None:
-        """Say that a link is a port already (20 us)."""
-        try:
-            now = some_links(self.asker, (), (index,))
-        except HostError as error:
-            return error
-        if any(link.master is not None for link in now.values()):
-            return HostError(f"cannot {what}: somebody plugged it in meanwhile", overtaken=True)
-        return None
 
     def make(self, change: Change[Any]) -> None:
         """Change or remove one bridge. Raises HostError."""
