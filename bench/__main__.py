@@ -40,9 +40,9 @@ def main() -> int:
     for topic in given.topics or TOPICS:
         for row in measure(topic)(asked):
             page.add(row)
+        if given.write:  # after each topic: whoever stops it keeps what there is
+            page.write()
     page.end()
-    if given.write:
-        page.write()
     return 0
 
 
