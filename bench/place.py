@@ -30,6 +30,7 @@ from natnetd.reconcile import Pass, reconcile
 UPLINK = "vmbr0"
 PORT = 9787
 NATNETD = (sys.executable, "-m", "natnetd")
+SERVED = ("  dhcp: true", "  dns: {upstream: 192.0.2.53}")  # the host's own: see INOTIFY in linux/service.py
 _numbers = count()
 
 
@@ -62,7 +63,7 @@ def text(networks: int, *, metrics: bool = False, dhcp: bool = False) -> str:
     """Write a file with so many networks that leave by the uplink."""
     rows = [f"  {name(i)}: {{description: Network {i}, addresses: {gateway(i)}}}" for i in range(networks)]
     head = [] if metrics else ["metrics: false"]
-    shared = ["defaults:", f"  nat: {{uplink: {UPLINK}}}", *(["  dhcp: true"] if dhcp else [])]
+    shared = ["defaults:", f"  nat: {{uplink: {UPLINK}}}", *(SERVED if dhcp else ())]
     return "\n".join([*head, *shared, "networks:", *rows]) + "\n"
 
 

@@ -27,6 +27,8 @@ from natnetd.state import replace_file
 
 DNS_PORT, DHCP_PORT, DHCP6_PORT = 53, 67, 547
 V4, V6 = ("0.0.0.0", DHCP_PORT), ("::", DHCP6_PORT)  # noqa: S104  # what is asked, nothing binds it
+INOTIFY = "name dns.upstream, or raise fs.inotify.max_user_instances (128): see docs/dhcp.md"
+"""Each dnsmasq that follows the host's resolv.conf takes one of its user's inotify instances (inotify(7))."""
 UNKNOWN = ("?",)
 """Lines that nobody wants: what a process has read cannot be told."""
 
@@ -260,7 +262,9 @@ class ServiceDoor:
         self.deaths.follow(name, pid_of(self.places.pids / f"{name}.pid") if want else None)
 
     def explained(self, name: str, told: str) -> str:
-        """Say who holds the port, where that is why it does not start."""
+        """Say why it does not start, where that is known: who holds the port, which limit is reached."""
+        if "inotify" in told:
+            return f"{told}: {INOTIFY}"
         if "in use" not in told:
             return told
         address = next((word.strip(":") for word in told.split() if word.count(".") == 3), "")
