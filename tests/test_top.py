@@ -38,6 +38,9 @@ networks:
 """
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
+HEARING = ("env", "--default-signal=INT")
+"""Whoever runs the tests in the background of a shell has them ignore Ctrl-C, and their children too."""
+
 
 @pytest.fixture
 def guests(world: World, directory: Path) -> list[Guest]:
@@ -163,7 +166,16 @@ class Terminal:
         self.resize(24, 100)
         self.before = termios.tcgetattr(theirs)
         self.process = subprocess.Popen(
-            [*NATNETD, "--config", str(directory / "natnetd.yaml"), "top", "--interval", "0.2", *words],
+            [
+                *HEARING,
+                *NATNETD,
+                "--config",
+                str(directory / "natnetd.yaml"),
+                "top",
+                "--interval",
+                "0.2",
+                *words,
+            ],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
