@@ -20,9 +20,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import chaos_files as files
-from ground import BOUND, Ground, Plugged, Refused, at_home, carried
+from ground import BOUND, Ground, Plugged, Refused, carried
 from harm import HARMS, Harm
 from leasing import crowd
+from running import at_home
 
 from natnetd import status
 from natnetd.errors import HostError

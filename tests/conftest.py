@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from networks import Networks
+from running import at_home
 
 from natnetd.lab import libc
 from natnetd.lab.netns import Namespace
@@ -61,6 +62,13 @@ def world(host: Namespace) -> Iterator[World]:
     """Give the host an uplink, and somebody outside."""
     with World(host) as world:
         yield world
+
+
+@pytest.fixture
+def places(directory: Path) -> Iterator[None]:
+    """Keep the dnsmasq of this process's own passes in the test's directory; to be asked for before `net`."""
+    with at_home(directory):
+        yield
 
 
 @pytest.fixture

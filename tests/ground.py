@@ -1,19 +1,19 @@
 """The ground of the chaos: the host, the real service, and a model of what is whose."""
 
 import json
-import os
 import random
 import re
 import signal
 import socket
 import subprocess
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import chaos_files as files
+from running import at_home
 
 from natnetd import config
 from natnetd.host import ALL, Before, Layer, Snapshot
@@ -54,25 +54,6 @@ PASSING = (
 """Words in the names of a bridge's figures that change by themselves."""
 UNSET = (*PASSING, "ageing_time")
 """Those, and one that nobody but a harm sets: he may have given his bridge to us."""
-
-
-@contextmanager
-def at_home(directory: Path) -> Iterator[None]:
-    """Have a host of this process look for its dnsmasq in a directory, where a service may keep them."""
-    own = {
-        "RUNTIME_DIRECTORY": str(directory / "run"),
-        "STATE_DIRECTORY": str(directory / "state"),
-        "NATNETD_DNSMASQ_OPTIONS": "--no-ping",
-    }
-    before = {name: os.environ.get(name) for name in own}
-    os.environ.update(own)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
 
 
 class Refused(Exception):  # noqa: N818  # somebody was quicker: that is what chaos is like

@@ -1,9 +1,11 @@
 """The real service in a test: its file, a start, a look at what it has left undone, the kernel in words."""
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,25 @@ def run(directory: Path, *words: str, stdin: str = "", **env: str) -> "subproces
         check=False,
         timeout=20,
     )
+
+
+@contextmanager
+def at_home(directory: Path) -> Iterator[None]:
+    """Have a host of this process look for its dnsmasq in a directory, where a service may keep them."""
+    own = {
+        "RUNTIME_DIRECTORY": str(directory / "run"),
+        "STATE_DIRECTORY": str(directory / "state"),
+        "NATNETD_DNSMASQ_OPTIONS": "--no-ping",
+    }
+    before = {name: os.environ.get(name) for name in own}
+    os.environ.update(own)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def undone(directory: Path) -> Plan:

@@ -1,8 +1,6 @@
 """What guests are told by router advertisements and DHCPv6: a kernel's own SLAAC, a real client."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from networks import Networks
@@ -17,18 +15,7 @@ from natnetd.lab.world import Guest, World
 
 SCRIPT = '#!/bin/sh\nenv > "{told}.new" && mv "{told}.new" "{told}"\n'
 
-
-@pytest.fixture(autouse=True)
-def places(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RUNTIME_DIRECTORY", str(directory / "run"))
-    monkeypatch.setenv("STATE_DIRECTORY", str(directory / "state"))
-    monkeypatch.setenv("NATNETD_DNSMASQ_OPTIONS", "--no-ping")
-
-
-@pytest.fixture
-def net(world: World, places: Any) -> Iterator[Networks]:  # noqa: ARG001  # before the host is opened
-    with Networks.of(world) as networks:
-        yield networks
+pytestmark = pytest.mark.usefixtures("places")
 
 
 def become(net: Networks, networks: str) -> None:

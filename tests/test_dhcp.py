@@ -13,24 +13,12 @@ from networks import Networks
 
 from natnetd.lab.names import resolve
 from natnetd.lab.wait import wait_until
-from natnetd.lab.world import World
 from natnetd.linux.deaths import dead
 
 CLIENTS = ("udhcpc", "dhclient")
 PLAIN = "{vmbr1: {addresses: 10.0.0.1/24, nat: {uplink: vmbr0}, dhcp: true}}"
 
-
-@pytest.fixture(autouse=True)
-def places(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RUNTIME_DIRECTORY", str(directory / "run"))
-    monkeypatch.setenv("STATE_DIRECTORY", str(directory / "state"))
-    monkeypatch.setenv("NATNETD_DNSMASQ_OPTIONS", "--no-ping")
-
-
-@pytest.fixture
-def net(world: World, places: Any) -> Iterator[Networks]:  # noqa: ARG001  # before the host is opened
-    with Networks.of(world) as networks:
-        yield networks
+pytestmark = pytest.mark.usefixtures("places")
 
 
 def become(net: Networks, networks: str) -> None:
