@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Address, IPv4Interface
+from contextlib import suppress
+from ipaddress import IPv4Address, IPv4Interface, ip_address
 
 from natnetd import ranges
 from natnetd.advertising import advertising
@@ -29,7 +30,12 @@ def text(lines: Iterable[str]) -> str:
 
 def server(network: Network, served: Served) -> Server:
     """Say what a network's dnsmasq runs with."""
-    return Server(tuple(config(network, served)), tuple(hosts(network)), tuple(names(network)))
+    return Server(
+        tuple(config(network, served)),
+        tuple(hosts(network)),
+        tuple(names(network)),
+        tuple(upstream(network, served)),
+    )
 
 
 def config(network: Network, served: Served) -> Iterator[str]:
@@ -54,7 +60,7 @@ def config(network: Network, served: Served) -> Iterator[str]:
         yield from telling(network, network.dhcp)
     if network.dns:
         yield f"addn-hosts={served.files}/{name}.names"
-        yield from answering(network, network.dns)
+        yield from answering(network, network.dns, served)
     else:
         yield "port=0"
 
@@ -106,20 +112,44 @@ def routing(network: Network, dhcp: Dhcp, number: int, gateway: IPv4Interface) -
         yield f"dhcp-option={tag},121,{','.join((*default, *routes))}"
 
 
-def answering(network: Network, dns: Dns) -> Iterator[str]:
-    """Yield the lines about DNS."""
+def answering(network: Network, dns: Dns, served: Served) -> Iterator[str]:
+    """Yield the lines about DNS.
+
+    dnsmasq itself never follows resolv.conf: each would take one of its user's 128 inotify instances.
+    """
     domain = domain_of(network)
     yield f"domain={domain}"
     yield f"local=/{domain}/"
     yield "domain-needed"
     yield f"cache-size={CACHE}"
+    yield "no-resolv"
     if dns.upstream:
-        yield "no-resolv"
         yield from (f"server={address}" for address in dns.upstream)
-    elif network.closed:
-        yield "no-resolv"  # nothing gets out, by the DNS neither
-    else:
+    elif follows(network):
+        yield f"servers-file={served.files}/{network.name}.servers"
         yield "bogus-priv"  # the host's servers know nothing of private addresses; others may
+
+
+def follows(network: Network) -> bool:
+    """Whether a network asks whom the host asks; of a closed one nothing gets out, by the DNS neither."""
+    return network.dns is not None and not network.dns.upstream and not network.closed
+
+
+def upstream(network: Network, served: Served) -> Iterator[str]:
+    """Yield a line for each name server of the host's, where a network asks these."""
+    if follows(network):
+        yield from (f"server={address}" for address in served.resolvers)
+
+
+def name_servers(lines: Iterable[str]) -> tuple[str, ...]:
+    """Read the name servers from the lines of a resolv.conf(5); what is no address is nobody."""
+    found = []
+    for line in lines:
+        words = line.split()
+        if len(words) > 1 and words[0] == "nameserver":
+            with suppress(ValueError):
+                found.append(str(ip_address(words[1])))
+    return tuple(dict.fromkeys(found))
 
 
 def domain_of(network: Network) -> str:

@@ -192,13 +192,14 @@ class Register:
 class Server:
     """The dnsmasq of a network, by the texts it runs with.
 
-    `hosts` are reservations, `names` are names for the DNS: both are read again without a restart.
-    `deaf`: where it should hold a port, and does not.
+    `hosts` are reservations, `names` are names for the DNS, `upstream` says whom to ask: all three are read
+    again without a restart. `deaf`: where it should hold a port, and does not.
     """
 
     config: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    upstream: tuple[str, ...] = ()
     deaf: str = ""
 
 
@@ -207,6 +208,7 @@ class Served:
     """All dnsmasq instances of ours, by network, and the directories where their files belong.
 
     `listening`: addresses where an instance holds the DNS port, and its bridge's name if it hears DHCP there.
+    `resolvers`: name servers that the host itself asks.
     """
 
     installed: bool = True
@@ -215,6 +217,7 @@ class Served:
     leases: str = "/var/lib/natnetd/dnsmasq"
     servers: Mapping[str, Server] = field(default_factory=dict)
     listening: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    resolvers: tuple[str, ...] = ()
 
     def within(self, names: frozenset[str]) -> "Served":
         """Leave out other networks."""

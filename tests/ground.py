@@ -38,7 +38,7 @@ a busy machine: while another namespace with many bridges is cleared, nobody cha
 stays below the minute after which natnetd looks at everything and would mend what it had missed."""
 CALM = 200  # listings until one is undisturbed
 OUR_TABLE = ("inet", "natnetd")
-THEIRS = ("10.77.", "172.", "203.0.113.", "198.18.", "2001:")
+THEIRS = ("10.77.", "172.", "203.0.113.", "198.18.", "2001:db8:203:", "2001:db8:918:")
 """How addresses of others begin; no file has such."""
 PASSING = (
     "root_id",

@@ -221,7 +221,7 @@ def test_a_change_of_text_restarts_only_that_one(net: Networks, directory: Path)
     become(net, f"{{vmbr1: {{addresses: 10.0.0.1/24, dhcp: {{lease_time: 2h}}}}, {two}}}")
     assert pid(directory) != before[0]
     assert pid(directory, "vmbr2") == before[1]
-    assert len(files(directory)) == 10
+    assert len(files(directory)) == 12
     become(net, f"{{{two}}}")
     assert {name.partition(".")[0] for name in files(directory)} == {"vmbr2"}
     become(net, "{}")

@@ -174,11 +174,6 @@ def test_nothing_is_asked_for_where_there_is_no_bridge(door: ServiceDoor) -> Non
     assert str(error) == "there is no gone"
 
 
-def test_a_limit_of_the_host_is_explained(door: ServiceDoor) -> None:
-    told = "dnsmasq does not start: failed to create inotify: Too many open files"
-    assert "raise fs.inotify.max_user_instances" in door.explained("a", told)
-
-
 def test_without_a_deputy_it_is_said(door: ServiceDoor) -> None:
     door.starter = Nobody()
     (error,) = door.apply([changed(None, WANT)])

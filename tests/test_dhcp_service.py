@@ -4,17 +4,21 @@ import json
 import os
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from leasing import Client
 from running import natnetd, reloaded, start
 
-from natnetd.lab.names import resolve
+from natnetd.lab.names import resolve, serve_names
 from natnetd.lab.service import Service
 from natnetd.lab.wait import wait_until
 from natnetd.lab.world import World
+from natnetd.state import replace_file
 
+NOBODY = 5  # REFUSED: whom could it ask?
 FILE = """\
 metrics: false
 networks:
@@ -131,6 +135,49 @@ def test_a_reservation_is_read_without_a_restart(world: World, directory: Path) 
         (directory / "natnetd.yaml").write_text(RESERVED + "\n", "utf-8")
         reloaded(service)
         assert "52:54:00:00:00:01" in hosts.read_text()
+
+
+def test_the_hosts_name_servers_are_followed(world: World, directory: Path) -> None:
+    """Written in place, moved there, or reached by another link: none takes a restart."""
+    file, other = directory / "resolv.conf", directory / "elsewhere/stub.conf"
+    file.write_text("search example.org\n", "ascii")
+    other.parent.mkdir()
+    with (
+        serving(world, "198.51.100.7", "far.example"),
+        started(world, directory, NATNETD_RESOLV_CONF=str(file)) as service,
+    ):
+        guest, before = world.guest("one", "vmbr1", "10.0.0.200/24"), pid(directory)
+        asked = partial(resolve, guest.ns, "10.0.0.1", "far.example")
+        assert asked() == NOBODY
+        file.write_text("nameserver 198.51.100.7\n", "ascii")
+        wait_until(lambda: asked() == ["198.51.100.7"], what="an answer from outside")
+        replace_file(file, b"nameserver 198.51.100.8\n")
+        service.wait_line("~ dhcp vmbr1")
+        told(directory, "198.51.100.8")
+        other.write_text("nameserver 198.51.100.8\nnameserver 198.51.100.9\n", "ascii")
+        file.unlink()
+        file.symlink_to(other)
+        told(directory, "198.51.100.8", "198.51.100.9")
+        other.write_text("nameserver 198.51.100.7\n", "ascii")
+        told(directory, "198.51.100.7")
+        wait_until(lambda: asked() == ["198.51.100.7"], what="an answer by way of the link")
+        assert pid(directory) == before
+
+
+def told(directory: Path, *servers: str) -> None:
+    """Wait until dnsmasq is told to ask these."""
+    file = directory / "run/dnsmasq/vmbr1.servers"
+    want = [f"server={server}" for server in servers]
+    wait_until(lambda: file.read_text().splitlines() == want, what=f"{want}")
+
+
+@contextmanager
+def serving(world: World, address: str, name: str) -> Iterator[None]:
+    """Have somebody outside know a name."""
+    server = serve_names(world.outside, address, name)
+    yield
+    server.kill()
+    server.wait()
 
 
 def test_a_bridge_made_anew_is_served(world: World, directory: Path) -> None:

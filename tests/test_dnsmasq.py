@@ -85,10 +85,42 @@ def test_reservations_and_records_change_no_line_of_it() -> None:
     assert server.names == ("10.0.0.30 db.vmbr1.internal db", "10.0.0.9 web.vmbr1.internal web")
 
 
-def test_a_closed_network_asks_nobody_outside() -> None:
-    assert "no-resolv" in lines("dhcp: true")
-    assert "no-resolv" not in lines("nat: true, dhcp: true")
+@pytest.mark.parametrize(
+    ("keys", "asked"),
+    [
+        ("nat: true, dhcp: true", ("server=192.0.2.53", "server=fe80::1%eth0")),
+        ("nat: true, dhcp: true, dns: false", ()),
+        ("nat: true, dhcp: true, dns: {upstream: 192.0.2.1}", ()),
+        ("dhcp: true", ()),
+    ],
+)
+def test_who_asks_whom_the_host_asks(keys: str, asked: tuple[str, ...]) -> None:
+    """A closed network asks nobody outside; no change of the host's name servers takes a restart."""
+    host = Served(resolvers=("192.0.2.53", "fe80::1%eth0"))
+    server = dnsmasq.server(network(keys), host)
+    assert server.upstream == asked
+    assert server.config == dnsmasq.server(network(keys), Served()).config
+    file = "servers-file=/run/natnetd/dnsmasq/vmbr1.servers"
+    assert (file in server.config) == bool(asked)
+    assert "dns: false" in keys or "no-resolv" in server.config
+
+
+def test_named_name_servers_are_asked() -> None:
     assert {"no-resolv", "server=192.0.2.1"} <= lines("dhcp: true, dns: {upstream: 192.0.2.1}")
+
+
+def test_name_servers_of_the_host() -> None:
+    text = """# nameserver 192.0.2.9
+search example.org
+nameserver 192.0.2.53
+ nameserver\t2001:db8::53 # the other
+nameserver 192.0.2.53
+nameserver fe80::1%eth0
+nameserver
+nameserver 192.0.2.300
+nameserver ../evil
+options edns0"""
+    assert dnsmasq.name_servers(text.splitlines()) == ("192.0.2.53", "2001:db8::53", "fe80::1%eth0")
 
 
 def test_reserved_addresses_outside_the_ranges_count_too() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from natnetd import systemd
 from natnetd.daemon import Daemon, Surroundings
-from natnetd.linux import asking, conntrack, open_host, registering
+from natnetd.linux import asking, conntrack, open_host, registering, resolvers
 from natnetd.linux.events import NftEvents, RouteEvents
 from natnetd.linux.files import FileWatch
 from natnetd.linux.guests import read
@@ -43,8 +43,9 @@ def run(asked: argparse.Namespace) -> int:
         files = None
     try:
         sources += registering.sources(host.register) + asking.sources(host.service.starter)
+        sources += resolvers.sources(Path(host.service.places.resolvers))
     except OSError as error:
-        log.warning("cannot watch /etc/network, so it is only looked at now and then: %s", error.strerror)
+        log.warning("cannot watch files of /etc, so they are only looked at now and then: %s", error.strerror)
     around = Surroundings(
         host=host,
         wake=Wake(sources),

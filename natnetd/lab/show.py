@@ -162,7 +162,7 @@ def resolving(server: str) -> dict[str, str]:
     """Have the networks' dnsmasq ask the lab's name server, and not whom the machine asks."""
     path = DIRECTORY / "resolv.conf"
     path.write_text(f"nameserver {server}\n", "ascii")
-    return {"NATNETD_DNSMASQ_OPTIONS": f"--no-ping --resolv-file={path}"}
+    return {"NATNETD_DNSMASQ_OPTIONS": "--no-ping", "NATNETD_RESOLV_CONF": str(path)}
 
 
 def plugged(world: World, network: Network, *, dhcp: bool) -> Guest:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from socket import IPPROTO_TCP, IPPROTO_UDP
 
-from natnetd.dnsmasq import digest, text
+from natnetd.dnsmasq import digest, name_servers, text
 from natnetd.errors import HostError
 from natnetd.linux import ports
 from natnetd.linux.asking import Errors
@@ -27,8 +27,8 @@ from natnetd.state import replace_file
 
 DNS_PORT, DHCP_PORT, DHCP6_PORT = 53, 67, 547
 V4, V6 = ("0.0.0.0", DHCP_PORT), ("::", DHCP6_PORT)  # noqa: S104  # what is asked, nothing binds it
-INOTIFY = "name dns.upstream, or raise fs.inotify.max_user_instances (128): see docs/dhcp.md"
-"""Each dnsmasq that follows the host's resolv.conf takes one of its user's inotify instances (inotify(7))."""
+LISTS = "hosts", "names", "servers"
+"""How files are called that are read again without a restart."""
 UNKNOWN = ("?",)
 """Lines that nobody wants: what a process has read cannot be told."""
 
@@ -82,6 +82,7 @@ class ServiceDoor:
             leases=str(self.places.leases),
             servers={name: self.server(name, conf) for name, conf in files.items()},
             listening=listening,
+            resolvers=name_servers(self.texts.of(self.places.resolvers).lines),
         )
 
     def deaf(self, pid: int, link: Link, asked: Iterable[str]) -> frozenset[str]:
@@ -159,15 +160,11 @@ class ServiceDoor:
     def server(self, name: str, conf: str) -> Server:
         """See what an instance runs with, and what it has read."""
         config = self.texts.of(conf)
-        hosts, names, read = (
-            self.texts.of(f"{self.places.files}/{name}.{end}") for end in ("hosts", "names", "read")
-        )
-        known = read.lines == (f"{hosts.digest} {names.digest}",)
-        return Server(
-            config.lines if config.digest == conf.rsplit(".", 2)[-2] else UNKNOWN,
-            hosts.lines if known else UNKNOWN,
-            names.lines if known else UNKNOWN,
-        )
+        *lists, read = (self.texts.of(f"{self.places.files}/{name}.{end}") for end in (*LISTS, "read"))
+        known = read.lines == (" ".join(text.digest for text in lists),)
+        hosts, names, servers = (text.lines if known else UNKNOWN for text in lists)
+        current = config.digest == conf.rsplit(".", 2)[-2]
+        return Server(config.lines if current else UNKNOWN, hosts, names, servers)
 
     # --- changing
 
@@ -235,11 +232,8 @@ class ServiceDoor:
         """Write the texts, each as a whole. Raises OSError."""
         if not self.places.units:  # or else the unit makes it, for its own user
             self.places.leases.mkdir(parents=True, exist_ok=True)
-        for path, rows in (
-            (self.places.files / f"{name}.hosts", want.hosts),
-            (self.places.files / f"{name}.names", want.names),
-            (self.conf(name, want), want.config),
-        ):
+        files = [(self.places.files / f"{name}.{end}", rows) for end, rows in lists(want).items()]
+        for path, rows in (*files, (self.conf(name, want), want.config)):
             if not path.exists() or lines(path) != rows:
                 replace_file(path, text(rows).encode())
 
@@ -247,13 +241,9 @@ class ServiceDoor:
         """Note what was read by now, and remove what nobody reads any more."""
         kept = set()
         if want:
-            kept = {f"{name}.{end}" for end in ("hosts", "names", "read", "pid")} | {
-                self.conf(name, want).name
-            }
+            kept = {f"{name}.{end}" for end in (*LISTS, "read", "pid")} | {self.conf(name, want).name}
             with suppress(OSError):
-                replace_file(
-                    self.places.files / f"{name}.read", text([stamp(want.hosts, want.names)]).encode()
-                )
+                replace_file(self.places.files / f"{name}.read", text([stamp(want)]).encode())
         for directory in {self.places.files, self.places.pids}:
             for path in directory.glob(f"{name}.*") if directory.is_dir() else ():
                 if path.name not in kept and belongs(path.name, name):
@@ -262,9 +252,7 @@ class ServiceDoor:
         self.deaths.follow(name, pid_of(self.places.pids / f"{name}.pid") if want else None)
 
     def explained(self, name: str, told: str) -> str:
-        """Say why it does not start, where that is known: who holds the port, which limit is reached."""
-        if "inotify" in told:
-            return f"{told}: {INOTIFY}"
+        """Say why it does not start, where that is known: who holds the port."""
         if "in use" not in told:
             return told
         address = next((word.strip(":") for word in told.split() if word.count(".") == 3), "")
@@ -317,12 +305,17 @@ def restarts(have: Server, want: Server) -> bool:
 def belongs(file: str, name: str) -> bool:
     """Whether a file is one of a network's, and not of another whose name begins alike."""
     rest = file.removeprefix(f"{name}.")
-    return rest in ("hosts", "names", "read", "pid") or (rest.endswith(".conf") and rest.count(".") == 1)
+    return rest in (*LISTS, "read", "pid") or (rest.endswith(".conf") and rest.count(".") == 1)
 
 
-def stamp(hosts: Iterable[str], names: Iterable[str]) -> str:
-    """What tells that these lists were read: a process that is younger than this has read them too."""
-    return f"{digest(hosts)} {digest(names)}"
+def lists(want: Server) -> dict[str, tuple[str, ...]]:
+    """The lines of each list, by what its file is called."""
+    return dict(zip(LISTS, (want.hosts, want.names, want.upstream), strict=True))
+
+
+def stamp(want: Server) -> str:
+    """What tells that its lists were read: a process that is younger than this has read them too."""
+    return " ".join(map(digest, lists(want).values()))
 
 
 def lines(path: Path) -> tuple[str, ...]:

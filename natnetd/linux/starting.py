@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -31,17 +31,25 @@ UNIT_FILES = (
     Path("/usr/lib/systemd/system", f"{UNIT}.service"),
     Path("/lib/systemd/system", f"{UNIT}.service"),
 )
+RESOLVERS = "/etc/resolv.conf"
+RESOLVERS_AT = "NATNETD_RESOLV_CONF"
+"""Another file, for the lab: there the machine's name servers are out of reach."""
+
 BOOTED = Path("/run/systemd/system")  # sd_booted(3)
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where files belong: texts, pids and leases; `units`: systemd runs the instances."""
+    """Where files belong: texts, pids and leases; `units`: systemd runs the instances.
+
+    `resolvers`: the file that says whom the host asks, resolv.conf(5).
+    """
 
     files: Path
     pids: Path
     leases: Path
     units: bool = False
+    resolvers: str = field(default_factory=lambda: os.environ.get(RESOLVERS_AT, RESOLVERS))
 
 
 def places() -> Places:

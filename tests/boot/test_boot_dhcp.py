@@ -56,6 +56,11 @@ def test_guests_get_addresses(machine: Machine, tmp_path: Path, note: Any) -> No
         assert pid(machine) == first, "a reservation takes no restart"
         wait_until(lambda: client.renew().address == "10.0.0.77", SECONDS, what="the reserved address")
 
+        machine.write("/etc/resolv.conf", "nameserver 192.0.2.53\n")
+        servers = partial(machine.look, "cat", "/run/natnetd/dnsmasq/vmbr1.servers")
+        wait_until(lambda: servers().out == "server=192.0.2.53\n", SECONDS, what="the host's name servers")
+        assert pid(machine) == first, "other name servers take no restart"
+
         machine.run("systemctl", "kill", "--signal=KILL", units(machine)[0])
         wait_until(
             lambda: len(units(machine)) == 1 and pid(machine) not in (first, "0"), SECONDS, what="it back"
