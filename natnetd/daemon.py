@@ -69,7 +69,9 @@ class Following(Protocol):
 class Watching(Protocol):
     """The source of link events, told what matters."""
 
-    def watch(self, bridges: Iterable[str], ways: Iterable[str], links: Mapping[str, Link]) -> None:
+    def watch(
+        self, bridges: Iterable[str], ways: Iterable[str], links: Mapping[str, Link], *, out: bool = False
+    ) -> None:
         """Say which interfaces matter, and what is known of them."""
 
 
@@ -235,7 +237,8 @@ class Daemon:
         self.public.take_in(report)
         if report.scope.networks is None and report.seen.links:
             ways = config.all.ways | report.seen.default_links | report.seen.auto | report.seen.auto6
-            self.around.events.watch(config.networks, ways, report.seen.links)
+            out = config.all.forwards6  # before it hears no routers any more: see natnetd.kinds.router
+            self.around.events.watch(config.networks, ways, report.seen.links, out=out)
         waiting = next_try(self.before)
         if report.blind:
             self.times.retry, self.retry_scope = self.around.clock() + BLIND_RETRY, ALL
@@ -251,7 +254,7 @@ class Daemon:
 
     def follow_way(self, config: Config, report: Report) -> None:
         """Hear of another way to the internet wherever one matters that the file does not name."""
-        matters = config.all.follows or config.all.any_way
+        matters = config.all.follows or config.all.any_way or config.all.forwards6
         if not matters or self.around.way is None or report.scope != ALL or report.blind:
             return
         if self.around.way.follow(report.seen.auto, report.seen.auto6):

@@ -95,6 +95,18 @@ def test_what_is_nobodys_business_is_not_told(events: RouteEvents, host: Namespa
     assert not heard(events).look
 
 
+@pytest.mark.parametrize("out", [True, False])
+def test_another_way_out_of_the_host_is_told_once_where_it_matters(
+    events: RouteEvents, host: Namespace, *, out: bool
+) -> None:
+    events.watch(["vmbr1"], [], dumps.links(events.asker), out=out)
+    for deed in ("link add link tap1 name lan0 type macvlan", "link set lan0 master other"):
+        host.ip(deed)
+        assert heard(events).look == out
+        host.ip("link set lan0 mtu 1400")
+        assert not heard(events).look
+
+
 def test_a_deleted_bridges_ports_are_named_and_one_that_found_another_is_not(
     events: RouteEvents, host: Namespace
 ) -> None:

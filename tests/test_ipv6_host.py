@@ -12,7 +12,7 @@ from running import converged, start, undone
 from natnetd.lab.netns import Namespace
 from natnetd.lab.traffic import ping
 from natnetd.lab.wait import wait_until
-from natnetd.lab.world import World
+from natnetd.lab.world import FIRST, World
 
 SIX = """
       vmbr1: {addresses: ["fd00:1::1/64"], nat: {uplink: vmbr0}}
@@ -125,6 +125,18 @@ def test_a_bridge_that_comes_back_is_a_router_and_hears_none(world: World, direc
         service.wait_line("+ router net.ipv6.conf.vmbr1.accept_ra", "repaired in")
         assert converged(directory)
         assert (switch("vmbr1/forwarding"), switch("vmbr1/accept_ra")) == ("1", "0")
+
+
+def test_a_way_out_that_no_network_names_hears_routers_again(world: World, directory: Path) -> None:
+    """It goes for long enough to be forgotten, and comes back before its route does."""
+    file = FILE.replace("nat: true", "nat: {uplink: vmbr9}").replace("vmbr0", "vmbr9")
+    with start(world.host, directory, file) as service:
+        assert switch("vmbr0/accept_ra") == "2"
+        world.host.ip("link del vmbr0")
+        service.wait_line("host has no default route of IPv6")
+        world.host.ip("link add vmbr0 up type bridge", f"link set {FIRST.port} master vmbr0 up")
+        world.host.ip("addr add 2001:db8:203::2/64 dev vmbr0 nodad", "route add default via 2001:db8:203::1")
+        service.wait_line("~ router net.ipv6.conf.vmbr0.accept_ra value 1 → 2", "repaired in")
 
 
 def test_an_uplink_that_comes_later_hears_routers(host: Namespace, directory: Path) -> None:

@@ -98,6 +98,12 @@ def link(payload: bytes) -> Link:
     )
 
 
+def kind_of(found: dict[int, bytes]) -> str:
+    """Tell what a link is by its attributes: empty for a NIC."""
+    about = found.get(IFLA_LINKINFO, b"")
+    return text(attributes(about, 0, len(about)).get(INFO_KIND, b""))
+
+
 def forwarding(spec: bytes) -> bool | None:
     """Find conf.X.forwarding in IFLA_AF_SPEC: AF_INET, IFLA_INET_CONF (1), IPV4_DEVCONF_FORWARDING first."""
     inet = attributes(spec, 0, len(spec)).get(socket.AF_INET, b"")

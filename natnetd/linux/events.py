@@ -18,6 +18,7 @@ from natnetd.linux.dumps import (
     IFLA_MASTER,
     IFLA_PROTINFO,
     LINK_HEAD,
+    kind_of,
     number,
     text,
 )
@@ -27,13 +28,14 @@ from natnetd.linux.nfnl import BRIDGE as BRIDGE_FAMILY
 from natnetd.linux.nfnl import INET, NEWGEN, TABLE_NAME
 from natnetd.page import KEY_TYPES, SAMPLED
 from natnetd.report import Culprit
-from natnetd.rows import GROUP, Link, Port
+from natnetd.rows import GROUP, PHYSICAL, Link, Port
 from natnetd.wake import NOTHING, Notice
 
 RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_DELADDR, RTM_NEWNETCONF = 16, 17, 20, 21, 80
 LINKS, IPV4_IFADDR, IPV6_IFADDR, IPV4_NETCONF, IPV6_NETCONF = 1, 5, 9, 24, 25
 NFNLGRP_NFTABLES = 7
 AF_BRIDGE = 7
+NOWHERE = -1  # no interface's index
 NETCONF_IFINDEX, NETCONF_FORWARDING, NETCONF_ALL = 1, 2, -1
 INIT_PID_NAMESPACE = 0xEFFFFFFC
 """Inode of the first PID namespace (PROC_PID_INIT_INO): only there are the kernel's pids also ours."""
@@ -72,9 +74,14 @@ class RouteEvents:
         self.left: dict[int, dict[int, str]] = {}
         self.asker = Asker(ROUTE)
         self.settings: dict[int, str] = {}
+        self.out: dict[int, int | None] | None = None
 
-    def watch(self, bridges: Iterable[str], ways: Iterable[str], links: Mapping[str, Link]) -> None:
-        """Say which interfaces matter, and what is known of them."""
+    def watch(
+        self, bridges: Iterable[str], ways: Iterable[str], links: Mapping[str, Link], *, out: bool = False
+    ) -> None:
+        """Say which interfaces matter, and what is known of them; with `out` all that lead out too."""
+        outer = {link.index: link.master for link in links.values() if link.kind in PHYSICAL}
+        self.out = outer if out else None
         self.bridges, names = frozenset(bridges), frozenset([*bridges, *ways])
         self.names = names
         there = {link.index for link in links.values()}
@@ -150,6 +157,8 @@ class RouteEvents:
         name = text(found.get(IFLA_IFNAME, b""))
         ours = IFLA_GROUP in found and number(found[IFLA_GROUP]) == GROUP
         if name not in self.names and not ours and index not in self.near:
+            if kind == RTM_NEWLINK and self.leads_out(index, master, found):
+                yield Notice(INTERFACES)
             return
         known = self.near.get(index, name)
         scope = INTERFACES
@@ -163,6 +172,13 @@ class RouteEvents:
         orphans = self.left.pop(index, {})
         lost = tuple(Port(port, known, settings) for port, settings in orphans.items())
         yield Notice(scope, ports={known: lost} if lost else {})
+
+    def leads_out(self, index: int, master: int | None, found: dict[int, bytes]) -> bool:
+        """Whether there is another way out of the host now: a NIC that is new, or in another bridge."""
+        if self.out is None or self.out.get(index, NOWHERE) == master or kind_of(found) not in PHYSICAL:
+            return False
+        self.out[index] = master
+        return True
 
     def hear_port(self, kind: int, index: int, master: int | None, found: dict[int, bytes]) -> None:
         """Note a port's settings while it has them, and that it left: only a deletion follows that up."""
