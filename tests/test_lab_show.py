@@ -14,6 +14,11 @@ SHOWN = (
     "drift: ~ forwarding net.ipv4.ip_forward value 0 → 1; repaired in",
     "drift: ~ port tap100i0 on vmbr1 bridge none → vmbr1; repaired in",
     "drift: + dhcp vmbr1; repaired in",
+    "reload: + forward anydoor4 tcp . 8080; done after",
+    "somebody outside asks 203.0.113.2:8080; the guest sees 203.0.113.1:",
+    "the host itself asks 203.0.113.2:8080; the guest sees 203.0.113.2:",
+    "a neighbour asks 203.0.113.2:8080; the guest sees 10.0.0.1:",
+    "the guest itself asks 203.0.113.2:8080; the guest sees 10.0.0.1:",
     'natnetd_network_in_sync{network="vmbr1"} 1.0',
     "everything is removed",
 )

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 from natnetd import config
 from natnetd.file.sources import gather
-from natnetd.lab.echo import Echo
+from natnetd.lab.echo import PORT, Echo
 from natnetd.lab.names import PATIENCE, Lease, ask_for_address, program, resolve, serve_names
 from natnetd.lab.netns import Namespace
 from natnetd.lab.sandbox import private
@@ -49,6 +51,7 @@ class Show:
     network: Network
     guest: Guest
     internet: str
+    address: str
     lease: Lease | None = None
 
     def introduce(self) -> None:
@@ -95,6 +98,29 @@ class Show:
             raise TimeoutError(what)
         self.reach("afterwards")
 
+    def lead_in(self) -> None:
+        """Lead a port of the host to the guest by a drop-in, and let everybody ask there."""
+        host, port = FIRST.host[0].partition("/")[0], 8080
+        forward = f"forwards: {{listen: {port}/tcp, to: {self.address}:{PORT}}}"
+        file = DIRECTORY / "natnetd.d" / "web.yaml"
+        say(f"\nsomebody writes {file}: {self.network.name}: {forward}")
+        file.parent.mkdir()
+        before = len(self.service.lines())
+        file.write_text(f"networks: {{{self.network.name}: {{{forward}}}}}\n", "ascii")
+        say(f"  {self.service.wait_line('+ forward', after=before).removeprefix('natnetd: ')}")
+        neighbour = plugged(self.world, self.network, "neighbour", kind="veth")
+        with Echo(self.guest.ns):
+            for who, ns in (
+                ("somebody outside", self.world.outside),
+                ("the host itself", self.world.host),
+                ("a neighbour", neighbour.ns),
+                ("the guest itself", self.guest.ns),
+            ):
+                seen = tcp(ns, host, port)
+                if seen is None:
+                    raise TimeoutError(f"{who} waited in vain for an answer from {host}:{port}")
+                say(f"  {who} asks {host}:{port}; the guest sees {seen}")
+
     def scrape(self, listen: str) -> None:
         """Show a few lines of what Prometheus gets."""
         text = wait_until(lambda: fetched(f"http://{listen}/metrics"), what="a scrape")
@@ -130,6 +156,7 @@ def perform(path: Path, *, keep: bool) -> int:
     started = time.monotonic()
     sandbox = private()
     with ExitStack() as stack:
+        sandbox.host.run(bridge_plainly)
         world = stack.enter_context(World(sandbox.host, replace(FIRST, bridge=uplink[0])))
         stack.enter_context(Echo(world.outside))
         DIRECTORY.mkdir()
@@ -146,9 +173,12 @@ def perform(path: Path, *, keep: bool) -> int:
         say(f"natnetd run is READY after {time.monotonic() - before:.2f} s:")
         for line in service.lines():
             say(f"  {line.removeprefix('natnetd: ')}")
-        guest = plugged(world, network, dhcp=serves)
+        guest = (
+            world.guest("guest", network.name, (), kind="tap") if serves else plugged(world, network, "guest")
+        )
         lease = ask_for_address(guest.ns, DIRECTORY) if serves else None
-        show = Show(world, service, network, guest, internet, lease)
+        address = lease.address.partition("/")[0] if lease else free(network, 0)
+        show = Show(world, service, network, guest, internet, address, lease)
         play(show, wanted)
         if keep:
             explain(sandbox.host, world, service)
@@ -158,6 +188,12 @@ def perform(path: Path, *, keep: bool) -> int:
     return 0
 
 
+def bridge_plainly() -> None:
+    """Be a host without br_netfilter: with it no guest reaches itself by a forward."""
+    for path in Path("/proc/sys/net/bridge").glob("bridge-nf-call-*tables"):
+        path.write_text("0", "ascii")
+
+
 def resolving(server: str) -> dict[str, str]:
     """Have the networks' dnsmasq ask the lab's name server, and not whom the machine asks."""
     path = DIRECTORY / "resolv.conf"
@@ -165,15 +201,19 @@ def resolving(server: str) -> dict[str, str]:
     return {"NATNETD_DNSMASQ_OPTIONS": "--no-ping", "NATNETD_RESOLV_CONF": str(path)}
 
 
-def plugged(world: World, network: Network, *, dhcp: bool) -> Guest:
-    """Plug a guest in: it knows nothing, or has the address after the gateway's."""
-    if dhcp:
-        return world.guest("guest", network.name, (), kind="tap")
-    gateway = next(a for a in network.addresses if a.version == 4)
-    address = next(ip for ip in gateway.network.hosts() if ip != gateway.ip)
+def plugged(world: World, network: Network, name: str, kind: Literal["veth", "tap"] = "tap") -> Guest:
+    """Plug a guest in that has an address of its own, one of the first."""
+    gateway = network.gateways[0]
+    address = free(network, len(world.guests))
     return world.guest(
-        "guest", network.name, f"{address}/{gateway.network.prefixlen}", str(gateway.ip), kind="tap"
+        name, network.name, f"{address}/{gateway.network.prefixlen}", str(gateway.ip), kind=kind
     )
+
+
+def free(network: Network, number: int) -> str:
+    """Choose an address for the first guest (0), the second, ..."""
+    gateway = network.gateways[0]
+    return str(next(islice((ip for ip in gateway.network.hosts() if ip != gateway.ip), number, None)))
 
 
 def play(show: Show, wanted: Config) -> None:
@@ -187,6 +227,8 @@ def play(show: Show, wanted: Config) -> None:
     show.disturb("bridge", ["ip", "link", "del", bridge], "port")
     if show.lease:
         show.disturb("dnsmasq", ["pkill", "--full", f"conf-file={show.service.runtime}/dnsmasq/"], "dhcp")
+    if not show.network.forwards:
+        show.lead_in()
     if wanted.metrics is not None:
         show.scrape(f"{wanted.metrics.host}:{wanted.metrics.port}")
 
