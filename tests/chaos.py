@@ -231,7 +231,9 @@ class Chaos:
         if judged.conflicted:
             return
         mine = [name for name in g.networks if seen.links[name].ours]
-        want, have = g.reference(), g.described(g.nft, g.networks)
+        if any(n.nat and n.nat.auto for n in g.wanted.networks.values()) and not seen.auto | seen.auto6:
+            return  # there is no way out on the fresh host either, but it waits for another one
+        want, have = g.reference(seen), g.described(g.nft, g.networks)
         assert have["nft"] == want["nft"], difference(have["nft"], want["nft"])
         for name in mine:
             wanted = want[name]["addresses"]
@@ -248,7 +250,7 @@ class Chaos:
             to, what = gateway(guest.bridge), f"{guest.name} to ping its gateway"
             wait_until(lambda ns=guest.ns, to=to: ping(ns, to), BOUND, what=what)
             nat = g.networks[guest.bridge].get("nat")
-            if nat and (nat is True or ("vmbr0" in nat["uplink"] and nat.get("ipv4", True))):
+            if nat and (nat is True or ("vmbr0" in ways(nat, seen.auto) and nat.get("ipv4", True))):
                 source = "203.0.113.2" if nat is True else nat.get("source", "203.0.113.2")
                 what = f"{guest.name} to get out"
                 answer = wait_until(lambda ns=guest.ns: udp(ns, INTERNET), BOUND, what=what)
@@ -272,7 +274,7 @@ class Chaos:
         nat, by = network.get("nat"), gateway6(guest.bridge)
         carried_ = {a.interface.partition("/")[0] for a in seen.addresses[guest.bridge]}
         wanted = f"{by}/64" in network["addresses"]
-        out = nat and (nat is True or ("vmbr0" in nat["uplink"] and nat.get("ipv6", True)))
+        out = nat and (nat is True or ("vmbr0" in ways(nat, seen.auto6) and nat.get("ipv6", True)))
         return bool(wanted and out and by in carried_)
 
     def ready(self, guest: Guest, seen: Snapshot, conflicted: frozenset[str]) -> bool:
@@ -349,6 +351,12 @@ class Chaos:
             return {n.name: n.state for n in told.networks} == want and bool(told.file_error) == g.file_bad
 
         wait_until(right, BOUND, what=f"the status to say {want}, file bad: {g.file_bad}")
+
+
+def ways(nat: dict[str, Any], auto: frozenset[str]) -> list[str] | frozenset[str]:
+    """The uplinks of a network."""
+    named = nat["uplink"]
+    return auto if named == "auto" else [named] if isinstance(named, str) else named
 
 
 def gateway(bridge: str) -> str:

@@ -20,6 +20,8 @@ DOORS = (
 )
 """What forwards listen at: each has one network, or none."""
 
+CUT = "quarantine"
+"""Who is cut off: written at the top level, not with the network."""
 Networks = dict[str, dict[str, Any]]
 
 OUT: tuple[dict[str, Any], ...] = (
@@ -31,6 +33,8 @@ OUT: tuple[dict[str, Any], ...] = (
     {"nat": {"uplink": "vmbr0", "source": "203.0.113.50", "ports": "2000-2999", "persistent": True}},
     {"nat": {"uplink": "vmbr0", "exempt": ["198.18.0.0/24", "192.168.0.0/16", "192.168.7.0/24"]}},
     {"nat": True},
+    {"nat": {"uplink": "auto"}},
+    {"nat": {"uplink": "auto"}},
     {"nat": {"uplink": "vmbr0", "ipv6": False}},
     {"nat": {"uplink": "vmbr0", "ipv6": "routed"}},
     {"nat": {"uplink": ["vmbr0", "vmbr9"], "ipv4": False, "exempt": ["2001:db8:918::/64", "fd77::/16"]}},
@@ -87,6 +91,7 @@ def network(rng: random.Random, name: str, others: list[str], *, closed: bool) -
         (0.4, "dhcp", rng.choice([True, True, {"lease_time": "2h", "reservations": reserved(n)}])),
         (0.3, "host_access", rng.choice([False, ["22/tcp", "20-30/tcp", "5000-5009/udp"]])),
         (0.4, "guard", rng.choice([True, *guards(n)])),
+        (0.2, CUT, [f"10.{n}.0.8", f"02:00:00:00:{n:02x}:08"]),
     )
     found |= {key: value for chance, key, value in perhaps if rng.random() < chance}
     return found
@@ -128,8 +133,11 @@ def forward(rng: random.Random, network: dict[str, Any], n: int, listen: str) ->
 
 def text(networks: Networks) -> str:
     """Write it: YAML that is JSON as well."""
-    rows = [f"  {name}: {json.dumps(keys, ensure_ascii=False)}" for name, keys in networks.items()]
-    return "\n".join(["metrics: false", "networks:" if rows else "networks: {}", *rows]) + "\n"
+    own = {name: {k: v for k, v in keys.items() if k != CUT} for name, keys in networks.items()}
+    rows = [f"  {name}: {json.dumps(keys, ensure_ascii=False)}" for name, keys in own.items()]
+    cut = [f"{name}/{guest}" for name, keys in networks.items() for guest in keys.get(CUT, ())]
+    told = [f"quarantine: {json.dumps(cut)}"] if cut else []
+    return "\n".join(["metrics: false", "networks:" if rows else "networks: {}", *rows, *told]) + "\n"
 
 
 BAD = (

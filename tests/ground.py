@@ -27,10 +27,11 @@ from natnetd.linux import additions, open_host
 from natnetd.linux.netlink import NETFILTER, ROUTE, Asker, open_socket
 from natnetd.linux.nfnl import generation
 from natnetd.linux.nft import nftables_context
-from natnetd.model import Config
+from natnetd.model import Config, Network
 from natnetd.page import SAMPLED
 from natnetd.plan import Plan
 from natnetd.reconcile import Pass, decide, reconcile
+from natnetd.ways import resolved
 
 BOUND = 30.0
 """Seconds to converge. A fight is repaired once a second, what fails is tried after up to 3; the rest is for
@@ -90,7 +91,7 @@ class Ground:
     where: dict[str, Plugged | None] = field(default_factory=dict)
     loose: set[str] = field(default_factory=set)  # unplugged, or on their way back, since the last rest
     saved: tuple[str, dict[tuple[str, str], str]] | None = None
-    references: dict[str, dict[str, Any]] = field(default_factory=dict)
+    references: dict[tuple[str, frozenset[str], frozenset[str]], dict[str, Any]] = field(default_factory=dict)
     number: int = 0  # for names that never come again
 
     def __post_init__(self) -> None:
@@ -106,6 +107,10 @@ class Ground:
     @property
     def file(self) -> Path:
         return self.directory / "natnetd.yaml"
+
+    @property
+    def resolvers(self) -> Path:
+        return self.directory / "resolv.conf"
 
     def start(self) -> None:
         self.service = Service(self.host, self.file, self.directory)
@@ -320,20 +325,22 @@ class Ground:
 
     # --- the reference: what a fresh host looks like under the same file
 
-    def reference(self) -> dict[str, Any]:
-        """Build the networks in force on an empty host, and describe them."""
-        key = files.text(self.networks)
+    def reference(self, seen: Snapshot) -> dict[str, Any]:
+        """Build the networks in force on an empty host that has these ways out, and describe them."""
+        key = files.text(self.networks), seen.auto, seen.auto6
         if key not in self.references:
+            known = resolved(self.wanted, seen.auto, seen.links, seen.auto6)
+            wanted = replace(known, networks={name: named(n) for name, n in known.networks.items()})
             with Namespace.new("reference") as ns:
-                self.references[key] = ns.run(self.build)
+                self.references[key] = ns.run(lambda: self.build(wanted))
         return self.references[key]
 
-    def build(self) -> dict[str, Any]:
+    def build(self, wanted: Config) -> dict[str, Any]:
         with at_home(self.directory / "elsewhere"):
             host = open_host()
         try:
             no_servers = replace(ALL, layers=ALL.layers - {Layer.SERVICE})
-            report = reconcile(self.wanted, host, Pass(scope=no_servers))
+            report = reconcile(wanted, host, Pass(scope=no_servers))
             assert report.ok, [o.error for o in report.outcomes if o.error]
             return self.described(nftables_context(), self.networks)
         finally:
@@ -386,6 +393,11 @@ class Ground:
 def carried(uplink: Uplink) -> tuple[str, ...]:
     """Addresses of an uplink; the first one carries a fixed source as well."""
     return (*uplink.host, "203.0.113.50/24") if uplink is FIRST else uplink.host
+
+
+def named(network: Network) -> Network:
+    """Take an uplink that was looked up for one that the file names."""
+    return replace(network, nat=replace(network.nat, auto=False)) if network.nat else network
 
 
 def handle_of(line: str) -> re.Match[str] | None:

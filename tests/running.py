@@ -97,6 +97,7 @@ def at_home(directory: Path) -> Iterator[None]:
         "RUNTIME_DIRECTORY": str(directory / "run"),
         "STATE_DIRECTORY": str(directory / "state"),
         "NATNETD_DNSMASQ_OPTIONS": "--no-ping",
+        "NATNETD_RESOLV_CONF": str(directory / "resolv.conf"),
     }
     before = {name: os.environ.get(name) for name in own}
     os.environ.update(own)

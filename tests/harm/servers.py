@@ -35,3 +35,21 @@ def file_of_dnsmasq_changed(g: Ground) -> str:
     path.write_text("# somebody's\n", "ascii")
     g.look_again()
     return path.name
+
+
+@harm(1)
+def other_name_servers(g: Ground) -> str:
+    """The host asks somebody else, or nobody."""
+    aside = g.directory / "resolv.conf.new"
+    text = "".join(f"nameserver 192.0.2.{n}\n" for n in g.rng.sample(range(1, 5), g.rng.randint(0, 3)))
+    aside.write_text(text, "ascii")
+    how = g.rng.choice(["moved", "written", "linked"])
+    if how == "moved":
+        aside.replace(g.resolvers)
+    elif how == "written":
+        g.resolvers.unlink(missing_ok=True)
+        g.resolvers.write_text(text, "ascii")
+    else:
+        g.resolvers.unlink(missing_ok=True)
+        g.resolvers.symlink_to(aside)
+    return f"{how}: {text.split()[1::2]}"
