@@ -139,13 +139,14 @@ class Block:
 class Table:
     """Our nftables table: its blocks by name ("chain forward"), its elements by name, flags it may have.
 
-    `drops` are packets dropped by our rules, by reason.
+    `drops` are packets dropped by our rules, by reason. `whole`: its blocks were looked at, too.
     """
 
     blocks: Mapping[str, Block] = field(default_factory=dict)
     elements: Mapping[str, Element] = field(default_factory=dict)
     flags: str = ""
     drops: Mapping[str, Counter] = field(default_factory=dict, compare=False)
+    whole: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

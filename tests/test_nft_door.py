@@ -12,8 +12,10 @@ import pytest
 from natnetd.host import ALL, NO_HINT, Before, Hint, Layer, Scope
 from natnetd.lab.netns import Namespace
 from natnetd.linux import nfnl, open_host
+from natnetd.linux.adding import keys
 from natnetd.linux.host import FEW
 from natnetd.linux.nft import NftDoor
+from natnetd.linux.nftext import script
 from natnetd.page import PAGE
 from natnetd.plan import Change
 from natnetd.rows import Block, Counter, Element, Table
@@ -56,13 +58,64 @@ class Meanwhile:
 
 def test_a_commit_without_effect_covers_nobody_elses(door: NftDoor, host: Namespace) -> None:
     """It makes no generation: the next one is somebody else's, and must be looked at."""
-    add = [Change(Layer.NFT, "isolation", "vmbr1", "nets vmbr1", None, Element("nets", ("vmbr1",)))]
+    add = [Change(Layer.NFT, "nat", "vmbr1", "x", None, Element("snat4", ("vmbr1",), "192.0.2.1"))]
     assert door.apply(add) == [None]
     door.look()
     before = nfnl.generation(door.asker)
     door.nft = Meanwhile(door.nft, lambda: host.check(["nft", "add counter inet natnetd theirs"]))
     assert door.apply(add) == [None]
     assert door.covered == before == nfnl.generation(door.asker) - 1
+
+
+KEYS = (
+    Element("nets", ("vmbr1",)),
+    Element("pairs", ("vmbr1", "büro")),
+    Element("tx", ("vmbr1",)),
+    Element("exempt4", ("vmbr1", "10.0.0.0/24", "0.0.0.0/0")),
+    Element("exempt6", ("vmbr1", "fd00:1::/64", "fd00:2::9")),
+    Element("host_tcp", ("vmbr1", "20-30")),
+    Element("host_udp", ("vmbr1", "53")),
+    Element("cut6", ("vmbr1", "fd00::9")),
+    Element("reserved4", ("vmbr1", "02:00:00:00:00:09", "10.0.0.9")),
+)
+
+
+def change(have: Element | None, want: Element | None, network: str = "vmbr1") -> Change[Any]:
+    return Change(Layer.NFT, "any", network, f"{have} {want}", have, want)
+
+
+def test_keys_added_by_hand_are_those_that_nft_would_add(door: NftDoor, host: Namespace) -> None:
+    changes = [change(None, row) for row in KEYS]
+    assert len(keys(changes)) == len(KEYS)
+    assert door.apply(changes) == [None] * len(KEYS)
+    by_hand = host.check(["nft", "list", "table", "inet", "natnetd"])
+    host.check(["nft", "-f", "-"], stdin="".join(f"flush set inet natnetd {row.set}\n" for row in KEYS))
+    assert door.commit(script(changes)) is None
+    assert by_hand == host.check(["nft", "list", "table", "inet", "natnetd"])
+    assert {row.name for row in KEYS} == (door.look() or Table()).elements.keys()
+
+
+def test_a_key_that_the_kernel_refuses_is_explained_and_spoils_no_other(door: NftDoor) -> None:
+    good, bad = Element("nets", ("vmbr1",)), Element("nets", ("x" * 20,))
+    fine, refused = door.apply([change(None, good, "a"), change(None, bad, "b")])
+    assert fine is None
+    assert str(refused).startswith("nft: ")
+    assert (door.look() or Table()).elements.keys() == {good.name}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [change(Element("nets", ("a",)), Element("nets", ("b",)))],
+        [change(None, Element("tx", ("a",), count=Counter(1, 2)))],
+        [change(None, Element("whole4", ("192.0.2.1",), "10.0.0.9", owner="a"))],
+        [change(None, Element("nets", ("a",))), change(Element("nets", ("b",)), None)],
+        [WHOLE],
+        [],
+    ],
+)
+def test_what_is_more_than_keys_is_left_to_libnftables(changes: list[Change[Any]]) -> None:
+    assert keys(changes) == []
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,8 @@ def plan(config: Config, seen: Snapshot) -> Iterable[Change[Any]]:
 def structure(seen: Snapshot, *, needed: bool) -> Iterator[Change[Any]]:
     """Want the table as a whole, or the blocks of it that differ."""
     key, there = f"table {FRAMES}", seen.frames
+    if there is not None and not there.whole:
+        return
     drops = there.drops if there else seen.before.drops
     page = {name: replace(block, counts=drops) for name, block in FRAME_PAGE.items()}
     if there is None or not needed:

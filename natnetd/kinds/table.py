@@ -16,6 +16,8 @@ LAYER = Layer.NFT
 
 def plan(config: Config, seen: Snapshot) -> Iterable[Change[Any]]:
     """Want the page as soon as there is a network, and no table without one."""
+    if seen.table is not None and not seen.table.whole:
+        return
     key = f"table {TABLE}"
     if seen.table is None or not config.all.populated:
         have = {} if seen.table is None else {key: Table(seen.table.blocks)}

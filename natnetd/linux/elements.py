@@ -44,14 +44,8 @@ def elements(asker: Asker, name: str, family: int = INET) -> Iterator[Element]:
 
 def get_element(asker: Asker, name: str, key: tuple[str, ...], family: int = INET) -> Element | None:
     """Ask for one element; None if it, or its set, is not there. Raises HostError."""
-    low, high = packed(KEY_TYPES[name], key)
-    inner = attribute(KEY | NESTED, attribute(1, low))
-    if high != low:
-        inner += attribute(KEY_END | NESTED, attribute(1, high))
-    body = head(family) + attribute(1, TABLE_NAME) + attribute(2, name.encode() + b"\0")
-    body += attribute(ELEMENTS | NESTED, attribute(1 | NESTED, inner))
     try:
-        for payload in asker.ask(GETSETELEM, body):
+        for payload in asker.ask(GETSETELEM, naming(name, key, family)):
             for found in listed(name, payload):
                 return found
     except OSError as error:
@@ -60,6 +54,16 @@ def get_element(asker: Asker, name: str, key: tuple[str, ...], family: int = INE
         if error.errno != errno.ENOENT:
             raise refused(error) from error
     return None
+
+
+def naming(name: str, key: tuple[str, ...], family: int) -> bytes:
+    """Write a message about one element of our table."""
+    low, high = packed(KEY_TYPES[name], key)
+    inner = attribute(KEY | NESTED, attribute(1, low))
+    if high != low:
+        inner += attribute(KEY_END | NESTED, attribute(1, high))
+    body = head(family) + attribute(1, TABLE_NAME) + attribute(2, name.encode() + b"\0")
+    return body + attribute(ELEMENTS | NESTED, attribute(1 | NESTED, inner))
 
 
 def packed(types: tuple[str, ...], key: tuple[str, ...]) -> tuple[bytes, bytes]:

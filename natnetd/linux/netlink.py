@@ -151,6 +151,31 @@ class Asker:
                     answers[number - first] = failure(got[start:end])
         return [answers[i] for i in range(len(requests))]
 
+    def transaction(self, requests: Sequence[tuple[int, int, bytes]], around: tuple[int, bytes, int]) -> None:
+        """Send requests that succeed or fail together, `around` them a first and a last: type, payload, type.
+
+        Raises OSError: the first failure. A commit that fails is told of the first message.
+        """
+        begin, body, end = around
+        first = self.sequence + 1
+        last = first + len(requests) + 1
+        datagram = bytearray(HEADER.pack(16 + len(body), begin, NLM_F_REQUEST, first, 0) + body)
+        for number, (kind, flags, payload) in enumerate(requests, first + 1):
+            asked = flags | NLM_F_REQUEST | NLM_F_ACK
+            datagram += HEADER.pack(16 + len(payload), kind, asked, number, 0) + payload
+        datagram += HEADER.pack(16 + len(body), end, NLM_F_REQUEST, last, 0) + body
+        self.sequence = last
+        self.socket.send(datagram)
+        left = len(requests)
+        while left:
+            got = self.socket.recv(RECEIVE)
+            for kind, _flags, number, _sender, start, stop in messages(got):
+                if kind != NLMSG_ERROR or not first <= number <= last:
+                    continue
+                if error := failure(got[start:stop]):
+                    raise error
+                left -= number != first
+
     def dump(self, kind: int, body: bytes) -> list[bytes]:
         """Read everything of a sort; again if the kernel changed meanwhile.
 

@@ -18,6 +18,7 @@ import nftables
 from natnetd import page
 from natnetd.errors import HostError
 from natnetd.linux import nfnl
+from natnetd.linux.adding import add, keys
 from natnetd.linux.drops import drops
 from natnetd.linux.elements import elements, get_element
 from natnetd.linux.netlink import NETFILTER, Asker
@@ -122,7 +123,7 @@ class NftDoor:
         own = page.PAGES[self.name]
         mine = [(name, key) for name, key in sorted(asked) if {f"set {name}", f"map {name}"} & own.keys()]
         found = (get_element(self.asker, name, key, self.family) for name, key in mine)
-        return Table(elements={e.name: e for e in found if e is not None})
+        return Table(elements={e.name: e for e in found if e is not None}, whole=False)
 
     def sample(self) -> Traffic:
         """Read the counters: of networks by element, of drops by reason. Raises HostError."""
@@ -160,9 +161,8 @@ class NftDoor:
             return []
         if len(changes) > 1 and any(c.have and isinstance(c.want, Table) for c in changes):
             return self.awake(changes)
-        error = self.commit(script(changes, self.name))
+        error = self.write(changes)
         if error is None:
-            self.learn(changes)
             return [None] * len(changes)
         made_here = any(isinstance(change.want, Table) for change in changes)
         if not made_here and not nfnl.table_there(self.asker, self.family):
@@ -191,6 +191,27 @@ class NftDoor:
         flags = iter(self.apply([c for c, yes in zip(changes, first, strict=True) if yes]))
         rest = iter(self.apply([c for c, yes in zip(changes, first, strict=True) if not yes]))
         return [next(flags if yes else rest) for yes in first]
+
+    def write(self, changes: Sequence[Change[Any]]) -> HostError | None:
+        """Make all changes in one transaction; return why it was refused, if it was."""
+        rows = keys(changes)
+        if rows and self.added(rows):
+            return None
+        error = self.commit(script(changes, self.name))
+        if error is None:
+            self.learn(changes)
+        return error
+
+    def added(self, rows: Sequence[Element]) -> bool:
+        """Add keys in one transaction; if they are refused, libnftables will say why."""
+        self.last = None
+        before = nfnl.generation(self.asker)
+        try:
+            add(self.asker, rows, self.family)
+        except OSError:
+            return False
+        self.committed = before + 1
+        return True
 
     def commit(self, text: str) -> HostError | None:
         """Run a script as one transaction; return why it was refused, if it was.
