@@ -17,6 +17,7 @@ FILE = "/etc/natnetd.yaml"
 LAST_GOOD = "/var/lib/natnetd/last-good.yaml"
 ADDRESS, GATEWAY = "10.0.0.2/16", "10.0.0.1"
 HOST, INTERNET = (FIRST.host[0].partition("/")[0], FIRST.internet[0].partition("/")[0])
+HOST6, INTERNET6 = (FIRST.host[1].partition("/")[0], FIRST.internet[1].partition("/")[0])
 ONE = """\
 networks:
   vmbr1:
@@ -41,7 +42,9 @@ Type=oneshot
 RemainAfterExit=yes
 ExecStart=ip link add {FIRST.bridge} up type bridge
 ExecStart=ip address add {FIRST.host[0]} dev {FIRST.bridge}
+ExecStart=ip address add {FIRST.host[1]} dev {FIRST.bridge} nodad
 ExecStart=ip route add default via {FIRST.gateway[0].partition("/")[0]}
+ExecStart=ip route add default via {FIRST.gateway[1].partition("/")[0]}
 
 [Install]
 WantedBy=network-online.target multi-user.target
@@ -76,8 +79,8 @@ class Cabled(World):
         )
         outside.ip(
             "link set eth0 up",
-            f"address add {uplink.gateway[0]} dev eth0",
-            f"address add {uplink.internet[0]} dev lo",
+            *(f"address add {address} dev eth0 nodad" for address in uplink.gateway),
+            *(f"address add {address} dev lo" for address in uplink.internet),
         )
         for ns, link in ((outside, "eth0"), (self.host, uplink.bridge)):
             wait_until(partial(ns.running, link), what=f"{link} to carry packets")
@@ -108,11 +111,11 @@ class Surroundings:
         """Begin to send."""
         return Stream(self.guest.ns, self.world.outside, INTERNET)
 
-    def seen_as(self) -> str:
+    def seen_as(self, to: str = INTERNET) -> str:
         """Return how somebody outside sees the guest now, without the port; empty if it gets nowhere."""
         with Echo(self.world.outside):
             try:
-                return (tcp(self.guest.ns, INTERNET, deadline=ABSENCE) or "").rpartition(":")[0]
+                return (tcp(self.guest.ns, to, deadline=ABSENCE) or "").rpartition(":")[0]
             except OSError:
                 return ""
 
