@@ -9,6 +9,7 @@ import threading
 from collections import Counter as Tally
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from prometheus_client import (
@@ -82,77 +83,68 @@ class Metrics:
 
     def build(self, nftables: str) -> None:
         """Declare what is counted from reports."""
-        registry = self.registry
-        about = Gauge(
-            "natnetd_build_info",
-            "Versions in use.",
-            ["version", "python", "nftables", "kernel"],
-            registry=registry,
-        )
+        labels = ["version", "python", "nftables", "kernel"]
+        about = Gauge("natnetd_build_info", "Versions in use.", labels, registry=self.registry)
         about.labels(__version__, platform.python_version(), nftables, platform.release()).set(1)
-        self.config_ok = Gauge(
-            "natnetd_config_last_reload_successful",
-            "Whether the configuration file is in force.",
-            registry=registry,
+        self.build_file()
+        self.build_drift()
+        self.build_passes()
+
+    def build_file(self) -> None:
+        """Declare what becomes of the file."""
+        gauge, count = partial(Gauge, registry=self.registry), partial(Counter, registry=self.registry)
+        self.config_ok = gauge(
+            "natnetd_config_last_reload_successful", "Whether the configuration file is in force."
         )
-        self.config_at = Gauge(
-            "natnetd_config_last_reload_success_timestamp_seconds",
-            "When it came into force.",
-            registry=registry,
+        self.config_at = gauge(
+            "natnetd_config_last_reload_success_timestamp_seconds", "When it came into force."
         )
-        self.reloads = Counter(
-            "natnetd_config_reloads", "Times the file was read.", ["result"], registry=registry
-        )
-        self.drifts = Counter(
+        self.reloads = count("natnetd_config_reloads", "Times the file was read.", ["result"])
+
+    def build_drift(self) -> None:
+        """Declare what drifted, and what became of it."""
+        gauge, count = partial(Gauge, registry=self.registry), partial(Counter, registry=self.registry)
+        self.drifts = count(
             "natnetd_drift_detected",
             "Things found other than they should be.",
             ["layer", "kind", "change", "source"],
-            registry=registry,
         )
-        self.culprits = Counter(
-            "natnetd_drift_culprits",
-            "Passes that found drift, by the command that caused it.",
-            ["command"],
-            registry=registry,
+        self.culprits = count(
+            "natnetd_drift_culprits", "Passes that found drift, by the command that caused it.", ["command"]
         )
         self.commands: set[str] = set()
-        self.repairs = Counter(
-            "natnetd_drift_repairs", "Repairs of drift.", ["layer", "result"], registry=registry
-        )
+        self.repairs = count("natnetd_drift_repairs", "Repairs of drift.", ["layer", "result"])
         self.repair_time = Histogram(
             "natnetd_drift_repair_duration_seconds",
             "From the wake-up to the repair.",
             ["layer"],
-            registry=registry,
+            registry=self.registry,
             buckets=BUCKETS,
         )
-        self.passes = Counter("natnetd_reconciles", "Passes.", ["trigger", "result"], registry=registry)
+        self.window = gauge(
+            "natnetd_last_unprotected_window_seconds",
+            "How long the table was last found missing, from the wake-up until NAT and isolation were back.",
+        )
+
+    def build_passes(self) -> None:
+        """Declare what passes did, and when."""
+        gauge, count = partial(Gauge, registry=self.registry), partial(Counter, registry=self.registry)
+        self.passes = count("natnetd_reconciles", "Passes.", ["trigger", "result"])
         self.pass_time = Histogram(
             "natnetd_reconcile_duration_seconds",
             "Duration of a pass.",
             ["trigger"],
-            registry=registry,
+            registry=self.registry,
             buckets=BUCKETS,
         )
-        self.success_at = Gauge(
-            "natnetd_reconcile_last_success_timestamp_seconds",
-            "When a pass last left nothing undone.",
-            registry=registry,
+        self.success_at = gauge(
+            "natnetd_reconcile_last_success_timestamp_seconds", "When a pass last left nothing undone."
         )
-        self.overruns = Counter(
-            "natnetd_netlink_overruns",
-            "Times the kernel's events were lost, and everything was looked at.",
-            registry=registry,
+        self.overruns = count(
+            "natnetd_netlink_overruns", "Times the kernel's events were lost, and everything was looked at."
         )
-        self.purged = Counter(
-            "natnetd_conntrack_purged_entries",
-            "Flows forgotten because they had left untranslated.",
-            registry=registry,
-        )
-        self.window = Gauge(
-            "natnetd_last_unprotected_window_seconds",
-            "How long the table was last found missing, from the wake-up until NAT and isolation were back.",
-            registry=registry,
+        self.purged = count(
+            "natnetd_conntrack_purged_entries", "Flows forgotten because they had left untranslated."
         )
 
     def record(self, report: Report, now: float) -> None:
