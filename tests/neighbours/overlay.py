@@ -68,12 +68,26 @@ class Place:
         except OSError:  # a router on the way refuses
             return False
 
-    def disturb(self, what: str, harm: Callable[[], object], deadline: float = 10.0) -> None:
-        """Let it happen, and note what the service had to mend, and how soon all was right again."""
+    def disturb(
+        self,
+        what: str,
+        harm: Callable[[], object],
+        deadline: float = 10.0,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Let it happen, and note what the service had to mend, and how soon all was right again.
+
+        `meanwhile` is what somebody has to do by hand, as often as it takes.
+        """
         before = len(self.service.lines())
         harm()
         end = time.monotonic()
-        wait_until(lambda: not undone(self.directory) and self.works(), deadline, what=f"{what} to be mended")
+
+        def mended() -> bool:
+            meanwhile()
+            return not undone(self.directory) and self.works()
+
+        wait_until(mended, deadline, what=f"{what} to be mended")
         took = time.monotonic() - end
         drifts = [line.partition("drift: ")[2] for line in self.service.lines()[before:] if "drift: " in line]
         told = "; ".join(drifts) if drifts else "nothing of ours destroyed"

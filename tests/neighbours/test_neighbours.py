@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -79,12 +80,17 @@ iface vmbr1 inet static
 """
 
 
-def unplugging(place: Place, root: Program, command: str) -> None:
+def unplugging(place: Place, root: Program, what: str, command: str) -> None:
     """Run what takes guests out of their bridge, which looks like somebody unplugging them; plug in again.
 
-    ifupdown2 does so for `bridge-ports none` (Proxmox's own build does not), NetworkManager with a profile.
+    ifupdown2 does so for `bridge-ports none` (Proxmox's own build does not), NetworkManager with a profile,
+    and a moment after its command has ended.
     """
-    root.shell(command)
+    place.disturb(what, lambda: root.shell(command), 30, partial(plugged_again, place))
+
+
+def plugged_again(place: Place) -> None:
+    """Plug the guest in, if it is not."""
     if "master" not in place.world.host.check(["ip", "-o", "link", "show", "dev", place.guest.port]):
         place.seen.append(f"  unplugged {place.guest.port}, which is not mended: plugged in by hand")
         place.guest.plug()
@@ -95,7 +101,7 @@ def test_ifupdown2(place: Place, program: Make) -> None:
     root.write("/etc/network/interfaces", INTERFACES)
     root.write("/run/network/.keep", "")
     for command in ("ifreload -a", "ifreload -a", "ifdown vmbr1", "ifup vmbr1"):
-        place.disturb(command, lambda command=command: unplugging(place, root, command), 30)
+        unplugging(place, root, command, command)
     (note,) = {text for text in place.notes() if "translates 10.0.0.0/16 too" in text}
     place.seen.append(f"its post-up line: status says: {note}")
 
@@ -214,6 +220,6 @@ def test_networkmanager(place: Place, program: Make) -> None:
         ("a profile of its own for vmbr1", f"{profile} && nmcli connection up x"),
         ("that profile down", "nmcli connection down x"),
     ):
-        place.disturb(f"nmcli: {what}", lambda command=command: unplugging(place, root, command), 30)
+        unplugging(place, root, f"nmcli: {what}", command)
         address = place.world.host.check(["ip", "-o", "-4", "address", "show", "dev", "vmbr1"])
         place.seen.append(f"  its address on vmbr1: {'yes' if '10.99.0.1/24' in address else 'no'}")
