@@ -18,7 +18,7 @@ from natnetd.linux.nft import NftDoor
 from natnetd.linux.nftext import script
 from natnetd.page import PAGE
 from natnetd.plan import Change
-from natnetd.rows import Block, Counter, Element, Table
+from natnetd.rows import CATCH_ALL, Block, Counter, Element, Table
 
 WHOLE = Change(Layer.NFT, "nft", None, "table inet natnetd", None, Table(PAGE))
 
@@ -101,6 +101,30 @@ def test_a_key_that_the_kernel_refuses_is_explained_and_spoils_no_other(door: Nf
     assert fine is None
     assert str(refused).startswith("nft: ")
     assert (door.look() or Table()).elements.keys() == {good.name}
+
+
+class Counting(Meanwhile):
+    """A libnftables that counts commits."""
+
+    def __init__(self, nft: Any) -> None:
+        super().__init__(nft, self.count)
+        self.commits = 0
+
+    def count(self) -> None:
+        self.commits += 1
+
+
+def test_what_is_gone_already_is_not_tried_one_by_one(door: NftDoor) -> None:
+    rows = [Element("closed", (f"ghost{n}",)) for n in range(300)]
+    assert door.apply([change(None, row) for row in rows[:100:3]]) == [None] * 34
+    door.nft = Counting(door.nft)
+    removals = [change(row, None, row.key[0]) for row in rows]
+    bad = change(Element("closed", CATCH_ALL), None, "bad")
+    *fine, refused = door.apply([*removals, bad])
+    assert fine == [None] * 300
+    assert refused is not None
+    assert door.nft.commits < 20
+    assert (door.look() or Table()).elements == {}
 
 
 @pytest.mark.parametrize(

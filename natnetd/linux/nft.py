@@ -26,7 +26,7 @@ from natnetd.linux.nftext import script
 from natnetd.linux.structure import Structure, structure
 from natnetd.plan import Change
 from natnetd.report import Traffic
-from natnetd.rows import FRAMES, TABLE, Block, Element, Table
+from natnetd.rows import CATCH_ALL, FRAMES, TABLE, Block, Element, Table
 
 log = logging.getLogger(__name__)
 
@@ -167,6 +167,27 @@ class NftDoor:
         made_here = any(isinstance(change.want, Table) for change in changes)
         if not made_here and not nfnl.table_there(self.asker, self.family):
             return [HostError(f"table {self.name} went away meanwhile", overtaken=True)] * len(changes)
+        return self.without_gone(changes) or self.by_network(changes, error)
+
+    def without_gone(self, changes: Sequence[Change[Any]]) -> list[HostError | None] | None:
+        """Make changes again without the removal of elements that are gone by now; None if none is.
+
+        Who restores a ruleset while hundreds of them are being removed would have each tried alone (20 ms).
+        """
+        removed = {id(change): removal(change) for change in changes}
+        keys_ = [(row.set, row.key) for row in removed.values() if row]
+        try:
+            there = self.look_at(keys_).elements
+        except HostError:  # a set is of another type by now
+            return None
+        left = [c for c in changes if (row := removed[id(c)]) is None or row.name in there]
+        if len(left) == len(changes):
+            return None
+        answers = dict(zip(map(id, left), self.apply(left), strict=True))
+        return [answers.get(id(change)) for change in changes]
+
+    def by_network(self, changes: Sequence[Change[Any]], error: HostError) -> list[HostError | None]:
+        """Find by halves whose network it is that something is refused of, and make the other changes."""
         names = sorted({change.network or "" for change in changes})
         if len(names) == 1:
             return [error] * len(changes)
@@ -261,6 +282,12 @@ class NftDoor:
             for have, want in zip(map(page.stateless, lines), wanted, strict=False):
                 if len(lines) == len(wanted) and have != want:
                     self.spelling[have] = want
+
+
+def removal(change: Change[Any]) -> Element | None:
+    """The element that a change takes away, if it can be asked for by its key."""
+    row = change.have
+    return row if change.want is None and isinstance(row, Element) and row.key != CATCH_ALL else None
 
 
 def written(row: object) -> Iterable[str]:
