@@ -83,11 +83,15 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An address with its prefix length on a link; `marked`: natnetd added it (None: whoever did)."""
+    """An address with its prefix length on a link; `marked`: natnetd added it (None: whoever did).
+
+    `routed`: the kernel's route to its subnet is there, as it should be.
+    """
 
     link: str
     interface: str
     marked: bool | None = None
+    routed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,7 @@ class Ground:
     file_bad: bool = False
     loading: str = ""  # a good file that is not in force yet
     stopped: bool = False
+    unseen: bool = False  # something that no event tells of was done while the service was not ready
     certain: bool = True  # whether the service has heard everything since the last rest
     tables: dict[tuple[str, str], str] = field(default_factory=dict)
     portraits: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -135,7 +136,10 @@ class Ground:
             self.start()
         assert self.service is not None
         self.go_on()
-        return self.service.wait_ready(60)
+        self.service.wait_ready(60)
+        if self.unseen:
+            self.look_again()
+        return self.service
 
     def stop(self) -> None:
         if self.service is not None:
@@ -143,8 +147,12 @@ class Ground:
             self.stopped = True
 
     def look_again(self) -> None:
-        """Have everything looked at, as it is once a minute: no event tells of what was just done."""
-        if self.service is not None:
+        """Have everything looked at, as it is once a minute: no event tells of what was just done.
+
+        A service that is not ready yet may have looked there already, and would be killed by the signal.
+        """
+        self.unseen = self.service is None or "READY=1" not in self.service.heard()
+        if self.service is not None and not self.unseen:
             self.service.send(signal.SIGHUP)
 
     def go_on(self) -> None:

@@ -223,6 +223,16 @@ HOST = [
     Row("address deleted", "ip address del 10.0.0.1/16 dev vmbr1", told("+ address 10.0.0.1/16 on vmbr1")),
     Row("addresses flushed", "ip address flush dev vmbr2", told("+ address 10.20.0.1/24 on vmbr2")),
     Row(
+        "route to the guests deleted",
+        "ip route del 10.0.0.0/16 dev vmbr1",
+        told("~ address 10.0.0.1/16 on vmbr1 routed off → on"),
+    ),
+    Row(
+        "routes flushed",
+        "ip route flush dev vmbr2",
+        told("~ address 10.20.0.1/24 on vmbr2 routed off → on"),
+    ),
+    Row(
         "mark cleared",
         "ip address replace 10.0.0.1/16 dev vmbr1",
         told("~ address 10.0.0.1/16 on vmbr1 marked off → on"),

@@ -13,6 +13,7 @@ from natnetd.linux.files import FileWatch
 from natnetd.linux.guests import read
 from natnetd.linux.leased import LeaseFiles
 from natnetd.linux.lock import Lock
+from natnetd.linux.losses import RouteLoss
 from natnetd.linux.ways import WayEvents
 from natnetd.publication import Outlets
 from natnetd.state import State, runtime_directory, state_directory
@@ -32,8 +33,9 @@ def run(asked: argparse.Namespace) -> int:
     lock = Lock()
     host = open_host()
     routes, way, bell = RouteEvents(), WayEvents(), Bell()
+    losses = RouteLoss(routes)
     nft = NftEvents(lambda: host.generation, lambda: host.guard_generation)
-    sources: list[Source] = [signals, nft, routes, way, bell, host.service.deaths]
+    sources: list[Source] = [signals, nft, routes, losses, way, bell, host.service.deaths]
     sources += [lock.sign] if lock.sign else []
     try:
         files = FileWatch(Path(asked.config))

@@ -27,11 +27,17 @@ from natnetd.linux.dumps import (
     INFO_DATA,
     INFO_KIND,
     LINK_HEAD,
+    ROUTE_HEAD,
+    RT_TABLE_MAIN,
+    RTA_OIF,
 )
 from natnetd.linux.netlink import attribute, attributes
 from natnetd.rows import PROTO, Bridge
 
-RTM_NEWLINK, RTM_SETLINK, RTM_NEWADDR = 16, 19, 20
+RTM_NEWLINK, RTM_SETLINK, RTM_NEWADDR, RTM_NEWROUTE = 16, 19, 20, 24
+RTA_DST, RTA_PRIORITY, RTA_PREFSRC = 1, 6, 7
+RTPROT_KERNEL, RT_SCOPE_LINK, UNICAST = 2, 253, 1
+IP6_RT_PRIO_ADDRCONF = 256  # metric of the kernel's own routes
 NESTED = 0x8000
 AF_BRIDGE = 7
 SETTABLE = frozenset({2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 25, 27, 30, 32, 33})
@@ -87,6 +93,21 @@ def port_settings(index: int, settings: str) -> Request:
     own = b"".join(attribute(kind, value) for kind, value in had.items() if kind in SETTABLE)
     body = LINK_HEAD.pack(AF_BRIDGE, 0, index, 0, 0) + attribute(IFLA_PROTINFO | NESTED, own)
     return RTM_SETLINK, 0, body
+
+
+def route(index: int, interface: str) -> Request:
+    """Lead to the subnet of an address by its link, as the kernel does when the address is added."""
+    own = ip_interface(interface)
+    family = socket.AF_INET if own.version == 4 else socket.AF_INET6
+    scope = RT_SCOPE_LINK if own.version == 4 else 0
+    fields = (own.network.prefixlen, 0, 0, RT_TABLE_MAIN, RTPROT_KERNEL, scope, UNICAST, 0)
+    body = ROUTE_HEAD.pack(family, *fields)
+    body += attribute(RTA_DST, own.network.network_address.packed) + integer(RTA_OIF, index)
+    if own.version == 4:
+        body += attribute(RTA_PREFSRC, own.packed)
+    else:
+        body += integer(RTA_PRIORITY, IP6_RT_PRIO_ADDRCONF)
+    return RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, body
 
 
 def address(index: int, interface: str) -> Request:

@@ -11,9 +11,9 @@ from natnetd.around import Around, Route, Translation, Wall
 from natnetd.doors import Forward
 from natnetd.errors import HostError
 from natnetd.linux import foreign, sysctl, xtables
-from natnetd.linux.dumps import ROUTE_HEAD, RT_TABLE_MAIN, RTA_TABLE, RTM_GETROUTE, exits
+from natnetd.linux.dumps import ROUTE_HEAD, exits
 from natnetd.linux.listeners import Listeners
-from natnetd.linux.netlink import Asker, attribute, attributes
+from natnetd.linux.netlink import Asker, attributes
 from natnetd.linux.nfnl import generation
 from natnetd.rows import Link
 
@@ -46,7 +46,13 @@ class Surroundings:
     names: Mapping[int, str] = field(default_factory=dict)
     listeners: Listeners = field(default_factory=Listeners)
 
-    def look(self, links: Mapping[str, Link], ways: Iterable[str], doors: Iterable[Forward] = ()) -> Around:
+    def look(
+        self,
+        links: Mapping[str, Link],
+        ways: Iterable[str],
+        doors: Iterable[Forward] = (),
+        routes: Iterable[bytes] = (),
+    ) -> Around:
         """See what there is. Never raises."""
         names = {link.index: link.name for link in links.values()}
         self.read_nftables(names)
@@ -55,15 +61,13 @@ class Surroundings:
             walls += xtables.walls()
         with suppress(OSError, ValueError, struct.error):
             translations += xtables.translations()
-        routes: tuple[Route, ...] = ()
         by_mark = False
         with suppress(HostError):
-            routes = tuple(self.routes(names))
             by_mark = self.by_mark()
         return Around(
             tuple(filter(able, walls)),
             tuple(translations),
-            routes,
+            tuple(set_by_hand(routes, names)),
             by_mark,
             settings(links, ways),
             self.listeners.look(doors),
@@ -79,22 +83,20 @@ class Surroundings:
             self.walls, self.translations = foreign.read(self.netfilter, names)
             self.covered = now
 
-    def routes(self, names: Mapping[int, str]) -> Iterator[Route]:
-        """Yield IPv4 routes of the main table that somebody set. Raises HostError."""
-        body = ROUTE_HEAD.pack(AF_INET, 0, 0, 0, 0, 0, 0, 0, 0)
-        body += attribute(RTA_TABLE, struct.pack("=I", RT_TABLE_MAIN))
-        dumped = self.route.dump(RTM_GETROUTE, body)
-        found = [r for r in dumped if r[5] != RTPROT_KERNEL and r[7] == UNICAST and r[1]]
-        for payload in found if len(found) <= MANY_ROUTES else ():
-            destination = IPv4Address(attributes(payload, 12, len(payload))[RTA_DST])
-            link = next((names[index] for index in exits(payload) if index in names), "")
-            if link:
-                yield Route(f"{destination}/{payload[1]}", link)
-
     def by_mark(self) -> bool:
         """Say whether a policy rule goes by packets' marks. Raises HostError."""
         rules = self.route.dump(RTM_GETRULE, ROUTE_HEAD.pack(AF_INET, 0, 0, 0, 0, 0, 0, 0, 0))
         return any(FRA_FWMARK in attributes(rule, 12, len(rule)) for rule in rules)
+
+
+def set_by_hand(routes: Iterable[bytes], names: Mapping[int, str]) -> Iterator[Route]:
+    """Yield IPv4 routes that somebody set."""
+    found = [r for r in routes if r[5] != RTPROT_KERNEL and r[7] == UNICAST and r[1]]
+    for payload in found if len(found) <= MANY_ROUTES else ():
+        destination = IPv4Address(attributes(payload, 12, len(payload))[RTA_DST])
+        link = next((names[index] for index in exits(payload) if index in names), "")
+        if link:
+            yield Route(f"{destination}/{payload[1]}", link)
 
 
 def able(wall: Wall) -> bool:

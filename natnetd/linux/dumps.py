@@ -159,11 +159,9 @@ def own_addresses(asker: Asker, family: int = socket.AF_INET) -> frozenset[int]:
     return frozenset(int.from_bytes(f.get(IFA_LOCAL) or f[IFA_ADDRESS], "big") for f in fields)
 
 
-def default_links(asker: Asker, names: Mapping[int, str]) -> frozenset[str]:
-    """Find the interfaces that an IPv4 default route of the main table leaves by."""
-    body = ROUTE_HEAD.pack(socket.AF_INET, 0, 0, 0, 0, 0, 0, 0, 0)
-    body += attribute(RTA_TABLE, struct.pack("=I", RT_TABLE_MAIN))
-    ways = (way for payload in asker.dump(RTM_GETROUTE, body) if payload[1] == 0 for way in exits(payload))
+def default_links(routes: Iterable[bytes], names: Mapping[int, str]) -> frozenset[str]:
+    """Find the interfaces that a default route leaves by."""
+    ways = (way for route in routes if route[1] == 0 for way in exits(route))
     return frozenset(names[index] for index in ways if index in names)
 
 

@@ -11,7 +11,7 @@ from natnetd.around import Around
 from natnetd.errors import HostError
 from natnetd.flows import Suspects
 from natnetd.host import NO_HINT, Before, Door, Hint, Layer, Scope, Snapshot
-from natnetd.linux import dumps, sysctl, ways
+from natnetd.linux import dumps, subnets, sysctl, ways
 from natnetd.linux.around import Surroundings
 from natnetd.linux.conntrack import Purge
 from natnetd.linux.netlink import ROUTE, Asker
@@ -49,6 +49,7 @@ class LinuxHost:
         links: dict[str, Link] = {}
         addresses: dict[str, tuple[Address, ...]] = {}
         defaults: frozenset[str] = frozenset()
+        routes: list[bytes] = []
         interfaces = bool(scope.layers - {Layer.NFT, Layer.GUARD, Layer.REGISTER})
         near = scope.networks
         wide = hint.follows or near is None
@@ -58,11 +59,13 @@ class LinuxHost:
             sizes = hint.sizes | auto | auto6 if hint.sizes else frozenset()
             links = dumps.some_links(self.asker, near | sizes, former_ports(before))
             addresses = dumps.some_addresses(self.asker, [links[name] for name in near if name in links])
+            addresses = subnets.checked(self.asker, links, addresses)
         elif interfaces:
             links = dumps.links(self.asker)
             names = {link.index: link.name for link in links.values()}
-            addresses = dumps.addresses(self.asker, names)
-            defaults = dumps.default_links(self.asker, names)
+            routes = subnets.main_table(self.asker, AF_INET)
+            addresses = subnets.checked(self.asker, links, dumps.addresses(self.asker, names), routes)
+            defaults = dumps.default_links(routes, names)
         return Snapshot(
             links=links,
             addresses=addresses,
@@ -78,7 +81,7 @@ class LinuxHost:
             served=self.service.look(scope.networks, links, addresses)
             if Layer.SERVICE in scope.layers
             else None,
-            around=self.around(scope, links, hint),
+            around=self.around(scope, links, hint, routes),
             before=before,
         )
 
@@ -105,10 +108,10 @@ class LinuxHost:
             return door.look(covers=scope.host and scope.networks is None)
         return door.look_at(asked)
 
-    def around(self, scope: Scope, links: Mapping[str, Link], hint: Hint) -> Around:
+    def around(self, scope: Scope, links: Mapping[str, Link], hint: Hint, routes: list[bytes]) -> Around:
         """See what others have set up, if the look is at everything."""
         wide = scope.networks is None and Layer.LINK in scope.layers
-        return self.surroundings.look(links, hint.ways, hint.doors) if wide else Around()
+        return self.surroundings.look(links, hint.ways, hint.doors, routes) if wide else Around()
 
     def purge(self, suspects: Suspects, *, translated: bool = False) -> Purge:
         """Begin to forget flows that are against the rules; see Purge. Raises HostError."""

@@ -18,7 +18,7 @@ from pyroute2 import IPRoute, NetlinkError
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 
 from natnetd.errors import HostError
-from natnetd.linux import additions
+from natnetd.linux import additions, subnets
 from natnetd.linux.dumps import some_links
 from natnetd.linux.netlink import Asker
 from natnetd.plan import Change
@@ -221,10 +221,28 @@ class AddressDoor:
             asked.append((what, message))
         return send(self.asker, asked)
 
+    def lead(self, row: Address) -> None:
+        """Give the kernel its route to an address's subnet back. Raises HostError."""
+        link = index_of(row.link)
+        (error,) = self.asker.batch([additions.route(link, row.interface)])
+        if error is None:
+            return
+        there = set(subnets.reached(subnets.main_table(self.asker, subnets.family(row.interface), link)))
+        if subnets.subnet(link, row.interface) in there:
+            return  # another address of that subnet has brought it
+        why = os.strerror(error.errno or 0)
+        if error.errno == errno.EEXIST:
+            why = "another route is there: see `ip route`, and remove it"
+        raise HostError(f"cannot route {row.interface} to {row.link}: {why}")
+
     def make(self, change: Change[Address]) -> None:
         """Remove an address, or mark one that is there: `replace` leaves no gap. Raises HostError."""
         row = change.want or change.have
         assert row is not None  # noqa: S101  # a change has one of them
+        if change.have and change.want and not change.have.routed:
+            self.lead(row)
+            if change.have.marked == row.marked:
+                return
         host, _, length = row.interface.partition("/")
         fields: dict[str, Any] = {"address": host, "prefixlen": int(length)}
         verb, word = ("del", "remove") if change.want is None else ("replace", "mark")

@@ -1,5 +1,6 @@
 """What may happen to guests and addresses."""
 
+import subprocess
 from contextlib import suppress
 
 import chaos_files as files
@@ -127,6 +128,22 @@ def address_in_the_same_subnet(g: Ground) -> str:
     address = f"10.{files.subnet(name)}.0.{g.rng.randint(100, 120)}/24"
     g.ip(f"addr add {address} dev {name}")
     return f"{address} on {name}"
+
+
+@harm(1.5)
+def route_to_guests_deleted(g: Ground) -> str:
+    name = g.name()
+    n = files.subnet(name)
+    g.ip(g.pick([f"route del {to} dev {name}" for to in (f"10.{n}.0.0/24", f"fd00:{n}::/64")]))
+    return name
+
+
+@harm(0.5)
+def routes_flushed(g: Ground) -> str:
+    name = g.name()
+    g.index(name)
+    subprocess.run(["ip", "route", "flush", "dev", name], check=False, capture_output=True)
+    return name
 
 
 @harm(1)
