@@ -243,6 +243,7 @@ class Proxmox:
 class Whole:
     """What follows from all networks together: it stays when a configuration is narrowed to some."""
 
+    names: frozenset[str] = frozenset()
     populated: bool = False  # there is a network
     forwards: bool = False  # one of them needs the kernel's forwarding
     forwards6: bool = False  # and that of IPv6
@@ -260,6 +261,7 @@ class Whole:
         all_ = tuple(networks)
         open_ = [n for n in all_ if n.nat or n.routed or n.reach or n.inbound or n.forwards]
         return cls(
+            names=frozenset(n.name for n in all_),
             populated=bool(all_),
             forwards=bool(open_),
             forwards6=any(n.gateways6 or any(f.to.version == 6 for f in n.forwards) for n in open_),

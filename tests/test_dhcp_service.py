@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -105,6 +106,48 @@ def test_one_that_was_there_before_its_bridge_is_no_server(world: World, directo
 
 def dead(number: int) -> bool:
     return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_one_that_took_an_address_along_lets_go_of_it(world: World, directory: Path) -> None:
+    """Bridges whose names are exchanged: dnsmasq keeps what it has bound there, now another network's."""
+    dns = FILE.replace("10.2.0.1/24\n", "10.2.0.1/24\n    dns: true\n")
+    with started(world, directory, dns) as service:
+        world.host.ip("addr add 10.77.0.1/24 dev vmbr2")
+        holds = partial(world.host.check, ["ss", "-Hlun", "src", "10.77.0.1:53"])
+        wait_until(holds, what="the second one to take the address")
+        service.send(signal.SIGSTOP)
+        world.host.ip(
+            "link set vmbr1 down name aside",
+            "link set vmbr2 down name vmbr1",
+            "link set aside down name vmbr2",
+        )
+        before = len(service.lines())
+        service.send(signal.SIGCONT)
+        service.wait_line("is held by the dnsmasq of vmbr2: it is started anew", after=before)
+        wait_until(lambda: set(states(directory).values()) == {"in_sync"}, 20, what="peace")
+        assert Client(world.guest("one", "vmbr1", []), directory, "udhcpc").bound().address
+        assert resolve(world.guest("two", "vmbr2", "10.2.0.9/24").ns, "10.2.0.1", "x.vmbr2.internal") == 3
+
+
+def test_a_number_in_a_pid_file_that_is_anybodys_is_left_alone(world: World, directory: Path) -> None:
+    with started(world, directory) as service, sleeping() as innocent:
+        before, lines = pid(directory), len(service.lines())
+        file = directory / "run/dnsmasq/vmbr1.pid"
+        file.write_text(f"{innocent.pid}\n")
+        reloaded(service)
+        service.wait_line("+ dhcp vmbr1", after=lines)
+        wait_until(lambda: not Path(f"/proc/{before}").exists() or dead(before), what="the end of the first")
+        assert innocent.poll() is None
+        assert states(directory)["vmbr1"] == "in_sync"
+
+
+@contextmanager
+def sleeping() -> "Iterator[subprocess.Popen[bytes]]":
+    """Have a process that is nobody's business."""
+    process = subprocess.Popen(["sleep", "600"])
+    yield process
+    process.kill()
+    process.wait()
 
 
 def test_neither_a_restart_nor_a_kill_of_natnetd_touches_it(world: World, directory: Path) -> None:

@@ -47,7 +47,7 @@ def hearing(config: Config, seen: Snapshot) -> frozenset[str]:
     out = {link.name for link in seen.links.values() if link.kind in PHYSICAL and not link.master}
     by_index = {link.index: link.name for link in seen.links.values()}
     out |= {by_index.get(link.master or 0, "") for link in seen.links.values() if outer(link)}
-    return frozenset(config.all.ways | seen.auto6 | out) - config.networks.keys() - {"lo", ""}
+    return frozenset(config.all.ways | seen.auto6 | out) - config.all.names - {"lo", ""}
 
 
 def outer(port: Link) -> bool:

@@ -72,10 +72,20 @@ def unit_of(cgroup: int | None) -> str:
     return ""
 
 
+def process_of(inode: int) -> int | None:
+    """Find the process that has a socket; None if that cannot be told."""
+    names = os.listdir("/proc")  # noqa: PTH208
+    return next((int(name) for name in names if name.isdigit() and inode in inodes(int(name))), None)
+
+
+def named(pid: int) -> str:
+    """Name a process, like dnsmasq[123]."""
+    with suppress(OSError):
+        return f"{Path('/proc', str(pid), 'comm').read_text('utf-8', 'replace').strip()}[{pid}]"
+    return f"somebody[{pid}]"
+
+
 def owner(inode: int) -> str:
-    """Name the process that has a socket, like dnsmasq[123]; empty if that cannot be told."""
-    for name in os.listdir("/proc"):  # noqa: PTH208
-        if name.isdigit() and inode in inodes(int(name)):
-            with suppress(OSError):
-                return f"{Path('/proc', name, 'comm').read_text('utf-8', 'replace').strip()}[{name}]"
-    return ""
+    """Name the process that has a socket; empty if that cannot be told."""
+    pid = process_of(inode)
+    return named(pid) if pid else ""

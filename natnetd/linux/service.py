@@ -19,7 +19,7 @@ from natnetd.linux.asking import Errors
 from natnetd.linux.deaths import Deaths
 from natnetd.linux.diag import Diag, Owner
 from natnetd.linux.events import read_process
-from natnetd.linux.starting import Places, Starter, places, program, starter
+from natnetd.linux.starting import UNIT, Places, Starter, places, program, starter
 from natnetd.linux.texts import Texts
 from natnetd.plan import Change
 from natnetd.rows import Address, Link, Served, Server
@@ -207,9 +207,14 @@ class ServiceDoor:
                 errors[name] = f"dnsmasq found no address of {name} when it started"
         return errors
 
-    def fds(self, names: Iterable[str]) -> dict[str, int]:
-        """Find the processes of some networks; also those whose pid file somebody removed."""
-        found = {n: self.deaths.follow(n, pid_of(self.places.pids / f"{n}.pid")) for n in names}
+    def fds(self, names: Iterable[str], pid: int | None = None) -> dict[str, int]:
+        """Find the processes of some networks; also those whose pid file somebody removed, or just `pid`."""
+        names = list(names)
+        if pid:
+            found = {name: self.deaths.follow(name, pid) for name in names}
+            return {name: fd for name, fd in found.items() if fd is not None}
+        running = dict(self.running(names))  # the number in a pid file may be anybody's by now
+        found = {n: self.deaths.follow(n, running[n][0]) if n in running else None for n in names}
         lost = dict(self.lost()) if None in found.values() else {}
         self.starter.know({n: Path(lost[n][1]).stem for n in found.keys() & lost.keys()})
         found |= {n: self.deaths.follow(n, lost[n][0]) for n, fd in found.items() if fd is None and n in lost}
@@ -259,13 +264,31 @@ class ServiceDoor:
         port = DHCP_PORT if "DHCP" in told else DNS_PORT
         for holder in ports.holders(port):
             if holder.address in (address, "0.0.0.0"):  # noqa: S104  # what is told, nothing binds it
-                kind = IPPROTO_TCP if holder.protocol == "tcp" else IPPROTO_UDP
-                group = self.diag.cgroup(holder.address, port, kind)
-                who = ports.owner(holder.inode) or ports.unit_of(group) or f"somebody (user {holder.uid})"
+                pid = ports.process_of(holder.inode)
+                who = ports.named(pid) if pid else self.unit(holder, port)
+                if other := self.instance(pid, who):
+                    self.starter.stop(self.fds([other], pid))  # its end is drift
+                    held = f"port {port} of {address or name} is held by the dnsmasq of {other}"
+                    return f"{held}: it is started anew"
                 return (
                     f"port {port} of {address or name} is held by {who}: stop it, or have it listen elsewhere"
                 )
         return told
+
+    def instance(self, pid: int | None, who: str) -> str | None:
+        """Name the network whose dnsmasq holds a port.
+
+        It may have an address of another's: who renames a bridge takes along what dnsmasq has bound there.
+        """
+        if who.startswith(UNIT):
+            return who.removeprefix(UNIT).removesuffix(".service").rpartition(".")[0]
+        return next((name for name, (other, _) in self.lost() if other == pid), None)
+
+    def unit(self, holder: ports.Holder, port: int) -> str:
+        """Name the unit of who holds a port, where his process cannot be told."""
+        kind = IPPROTO_TCP if holder.protocol == "tcp" else IPPROTO_UDP
+        group = self.diag.cgroup(holder.address, port, kind)
+        return ports.unit_of(group) or f"somebody (user {holder.uid})"
 
     def close(self) -> None:
         """Give descriptors back; the processes stay."""
