@@ -46,7 +46,9 @@ def takes_more() -> bool:
             probe.connect(address)
         except OSError:
             return True
-        return bool(select.select([], [probe], [], 0)[1])
+        poll = select.poll()  # select(2) takes no descriptor above 1023, and each dnsmasq has one of ours
+        poll.register(probe, select.POLLOUT)
+        return bool(poll.poll(0))
 
 
 def watchdog_period() -> float | None:

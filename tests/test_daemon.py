@@ -318,3 +318,10 @@ def test_without_a_watchdog_there_are_no_signs_of_life(host: Namespace, director
     with start(host, directory, env={"WATCHDOG_USEC": "1000", "WATCHDOG_PID": other}) as service:
         reloaded(service)
         assert "WATCHDOG=1" not in service.heard()
+
+
+def test_it_takes_as_many_descriptors_as_a_thousand_dnsmasq_need(world: World, directory: Path) -> None:
+    with start(world.host, directory, command=("prlimit", "--nofile=256:4096")) as service:
+        limits = Path(f"/proc/{service.process.pid}/limits").read_text("ascii")
+        (line,) = (line for line in limits.splitlines() if line.startswith("Max open files"))
+        assert line.split()[3:5] == ["4096", "4096"]

@@ -282,3 +282,24 @@ def test_the_journal_is_used_exactly_if_stderr_goes_there(
     else:
         assert done.stderr == ""
         assert heard(run_journal)["MESSAGE"] == "hello"
+
+
+MANY = """
+import os, resource, socket, sys
+from natnetd import systemd
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+taken = [os.open("/dev/null", os.O_RDONLY) for _ in range(1100)]
+systemd.notify(STATUS="many")
+"""
+
+
+def test_descriptors_above_1023_are_no_trouble(tmp_path: Path) -> None:
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as door:
+        door.bind(str(path))
+        door.settimeout(5)
+        subprocess.run(
+            [sys.executable, "-c", MANY], env={**os.environ, "NOTIFY_SOCKET": str(path)}, check=True
+        )
+        assert door.recv(100) == b"STATUS=many"

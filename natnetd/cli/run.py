@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import resource
 import subprocess
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from natnetd.state import State, runtime_directory, state_directory
 from natnetd.wake import Bell, Signals, Source, Wake
 
 log = logging.getLogger(__name__)
+DESCRIPTORS = 65536
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(asked: argparse.Namespace) -> int:
     """Lock, open our own sockets, then look: what happens meanwhile is heard."""
     journal = systemd.start_logging(asked.log_level)
+    take_descriptors()
     signals = Signals()
     lock = Lock()
     host = open_host()
@@ -61,6 +64,14 @@ def run(asked: argparse.Namespace) -> int:
     Daemon(Path(asked.config), around, outlets, State(state_directory())).run()
     lock.release()
     return 0
+
+
+def take_descriptors() -> None:
+    """Allow ourselves more than the usual 1,024 open files: each dnsmasq that is followed takes one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def nft_version() -> str:
