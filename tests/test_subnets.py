@@ -1,6 +1,7 @@
 """The kernel's own routes to our subnets: lost, taken by somebody, and not ours."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from networks import Networks
@@ -13,8 +14,9 @@ from natnetd.linux import dumps
 from natnetd.linux.events import RouteEvents
 from natnetd.linux.losses import RouteLoss
 from natnetd.linux.netlink import ROUTE, Asker
+from natnetd.plan import Change
 from natnetd.reconcile import Pass, reconcile
-from natnetd.rows import GROUP
+from natnetd.rows import GROUP, Address
 from natnetd.wake import Notice
 
 FILE = """
@@ -72,6 +74,13 @@ def test_a_route_of_somebody_in_its_place_is_told_of_and_left_alone(net: Network
     host.ip("route del 10.0.0.0/24 dev vmbr0")
     assert not [o.error for o in net.become(FILE).outcomes if o.error]
     assert "10.0.0.0/24 proto kernel scope link src 10.0.0.1" in routes(host)
+
+
+def test_a_bridge_that_is_gone_by_then_is_an_error_and_no_end(net: Networks) -> None:
+    lost = Address("vmbr1", "10.0.0.1/24", marked=True, routed=False)
+    change = Change(Layer.ADDRESS, "address", "vmbr1", "x", lost, replace(lost, routed=True))
+    (error,) = net.host.doors[Layer.ADDRESS].apply([change])
+    assert str(error) == "cannot route 10.0.0.1/24 to vmbr1: no interface with this name"
 
 
 def test_one_that_somebody_makes_instead_will_do(net: Networks, host: Namespace) -> None:

@@ -223,8 +223,9 @@ class AddressDoor:
 
     def lead(self, row: Address) -> None:
         """Give the kernel its route to an address's subnet back. Raises HostError."""
-        link = index_of(row.link)
-        (error,) = self.asker.batch([additions.route(link, row.interface)])
+        with told(f"route {row.interface} to {row.link}"):  # it may have gone or been renamed meanwhile
+            link = index_of(row.link)
+            (error,) = self.asker.batch([additions.route(link, row.interface)])
         if error is None:
             return
         there = set(subnets.reached(subnets.main_table(self.asker, subnets.family(row.interface), link)))
