@@ -5,10 +5,19 @@ import struct
 import time
 from collections.abc import Iterable
 
-from natnetd.linux.additions import NLM_F_CREATE, words
+from natnetd.linux.additions import words
 from natnetd.linux.dumps import ADDRESS_HEAD, IFA_LOCAL, IFLA_LINKINFO, INFO_DATA, INFO_KIND, LINK_HEAD
 from natnetd.linux.elements import DELSETELEM, ELEMENTS, KEY, NESTED, NEWSETELEM, packed
-from natnetd.linux.netlink import HEADER, NETFILTER, NLM_F_ACK, NLM_F_REQUEST, ROUTE, attribute, open_socket
+from natnetd.linux.netlink import (
+    HEADER,
+    NETFILTER,
+    NLM_F_ACK,
+    NLM_F_CREATE,
+    NLM_F_REQUEST,
+    ROUTE,
+    attribute,
+    open_socket,
+)
 from natnetd.linux.nfnl import NFT, TABLE_NAME, head
 from natnetd.page import KEY_TYPES
 

@@ -237,7 +237,7 @@ class Daemon:
         self.public.take_in(report)
         if report.scope.networks is None and report.seen.links:
             ways = config.all.ways | report.seen.default_links | report.seen.auto | report.seen.auto6
-            out = config.all.forwards6  # before it hears no routers any more: see natnetd.kinds.router
+            out = config.all.forwards6  # then a new uplink hears no routers by itself: natnetd.kinds.router
             self.around.events.watch(config.networks, ways, report.seen.links, out=out)
         waiting = next_try(self.before)
         if report.blind:

@@ -16,7 +16,7 @@ LAYER = Layer.NFT
 
 def plan(config: Config, seen: Snapshot) -> Iterable[Change[Any]]:
     """Want the page as soon as there is a network, and no table without one."""
-    if seen.table is not None and not seen.table.whole:
+    if seen.table is not None and not seen.table.whole:  # a look at single elements says nothing of it
         return
     key = f"table {TABLE}"
     if seen.table is None or not config.all.populated:

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from natnetd.linux.elements import NEWSETELEM, naming
-from natnetd.linux.netlink import Asker
+from natnetd.linux.netlink import NLM_F_CREATE, Asker
 from natnetd.linux.nfnl import INET, NFT, head
 from natnetd.plan import Change
 from natnetd.rows import CATCH_ALL, Element
 
 BEGIN, END = 0x10, 0x11  # NFNL_MSG_BATCH_BEGIN, NFNL_MSG_BATCH_END
-NLM_F_CREATE = 0x400
 FEW = 50  # elements: above that libnftables' reading does not count
 
 

@@ -29,20 +29,22 @@ from natnetd.linux.dumps import (
     LINK_HEAD,
     ROUTE_HEAD,
     RT_TABLE_MAIN,
+    RTA_DST,
     RTA_OIF,
+    RTPROT_KERNEL,
+    UNICAST,
 )
-from natnetd.linux.netlink import attribute, attributes
+from natnetd.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, attribute, attributes
 from natnetd.rows import PROTO, Bridge
 
 RTM_NEWLINK, RTM_SETLINK, RTM_NEWADDR, RTM_NEWROUTE = 16, 19, 20, 24
-RTA_DST, RTA_PRIORITY, RTA_PREFSRC = 1, 6, 7
-RTPROT_KERNEL, RT_SCOPE_LINK, UNICAST = 2, 253, 1
+RTA_PRIORITY, RTA_PREFSRC = 6, 7
+RT_SCOPE_LINK = 253
 IP6_RT_PRIO_ADDRCONF = 256  # metric of the kernel's own routes
 NESTED = 0x8000
 AF_BRIDGE = 7
 SETTABLE = frozenset({2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 25, 27, 30, 32, 33})
 """Priority, cost, hairpin, guard, protect, fast leave, learning, floods, proxy ARP, isolated and the like."""
-NLM_F_EXCL, NLM_F_CREATE = 0x200, 0x400
 IFA_BROADCAST, IFA_FLAGS = 4, 8
 IFA_F_NODAD = 0x02
 """Without it an IPv6 address of a bridge without carrier stays tentative, unusable, until a guest comes."""

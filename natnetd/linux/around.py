@@ -11,15 +11,14 @@ from natnetd.around import Around, Route, Translation, Wall
 from natnetd.doors import Forward
 from natnetd.errors import HostError
 from natnetd.linux import foreign, sysctl, xtables
-from natnetd.linux.dumps import ROUTE_HEAD, exits
+from natnetd.linux.dumps import ROUTE_HEAD, RTA_DST, RTPROT_KERNEL, UNICAST, exits
 from natnetd.linux.listeners import Listeners
 from natnetd.linux.netlink import Asker, attributes
 from natnetd.linux.nfnl import generation
 from natnetd.rows import Link
 
 RTM_GETRULE = 34
-RTA_DST, FRA_FWMARK = 1, 10
-RTPROT_KERNEL, UNICAST = 2, 1
+FRA_FWMARK = 10
 MANY_ROUTES = 2000
 """More of them are somebody's whole routing table, which is not compared."""
 MANY_GUARDS = 50

@@ -6,13 +6,11 @@ import struct
 from collections.abc import Iterator
 
 from natnetd.host import Layer, Scope
-from natnetd.linux.dumps import RT_TABLE_MAIN, RTA_OIF, number
-from natnetd.linux.events import RouteEvents, drain
+from natnetd.linux.dumps import RT_TABLE_MAIN, RTA_OIF, RTPROT_KERNEL, number
+from natnetd.linux.events import IPV4_ROUTE, IPV6_ROUTE, RTM_DELROUTE, RouteEvents, drain
 from natnetd.linux.netlink import ADD_MEMBERSHIP, ROUTE, SOL_NETLINK, attributes, messages, open_socket
 from natnetd.wake import Notice
 
-RTM_DELROUTE, RTPROT_KERNEL = 25, 2
-IPV4_ROUTE, IPV6_ROUTE = 7, 11  # multicast groups
 SO_ATTACH_FILTER = 26
 ADDRESS_ONLY = frozenset({Layer.ADDRESS})
 

@@ -185,7 +185,7 @@ class ServiceDoor:
         again = [c for c in todo if c not in anew]
         errors |= self.starter.stop(self.fds(c.key for c in anew))
         files = {c.key: self.conf(c.key, c.want) for c in anew if c.want}
-        errors |= {name: self.explained(name, told) for name, told in self.starter.start(files).items()}
+        errors |= {name: self.blamed(name, told) for name, told in self.starter.start(files).items()}
         started = {c.key: c.want for c in anew if c.want and c.key not in errors}
         errors |= self.unbound({n: want for n, want in started.items() if n not in self.starter.asked()})
         errors |= self.starter.reload(self.fds(c.key for c in again))
@@ -265,8 +265,8 @@ class ServiceDoor:
                     path.unlink()
         self.deaths.follow(name, pid_of(self.places.pids / f"{name}.pid") if want else None)
 
-    def explained(self, name: str, told: str) -> str:
-        """Say why it does not start, where that is known: who holds the port."""
+    def blamed(self, name: str, told: str) -> str:
+        """Say who holds the port, if that is why it does not start; one of ours is started anew."""
         if "in use" not in told:
             return told
         address = next((word.strip(":") for word in told.split() if word.count(".") == 3), "")

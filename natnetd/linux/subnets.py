@@ -10,12 +10,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from natnetd.errors import HostError
-from natnetd.linux.dumps import ROUTE_HEAD, RT_TABLE_MAIN, RTA_OIF, RTA_TABLE, RTM_GETROUTE, number
+from natnetd.linux.dumps import (
+    ROUTE_HEAD,
+    RT_TABLE_MAIN,
+    RTA_DST,
+    RTA_OIF,
+    RTA_TABLE,
+    RTM_GETROUTE,
+    UNICAST,
+    number,
+)
 from natnetd.linux.netlink import Asker, attribute, attributes
 from natnetd.rows import Address, Link
 
-RTA_DST, RTA_GATEWAY = 1, 5
-UNICAST = 1
+RTA_GATEWAY = 5
 Subnet = tuple[int, int, int, int]
 """Index of the link, family, length of the prefix, and its address as a number."""
 
@@ -53,9 +61,9 @@ def checked(
     A bridge that is down has none, and gets them back with its coming up. Raises HostError.
     """
     found, near = dict(addresses), [links[n] for n in addresses if n in links and reaches(links[n])]
-    six = any(":" in row.interface for link in near for row in addresses[link.name])
     if not near:
         return found
+    six = any(":" in row.interface and single(row) for link in near for row in addresses[link.name])
     if routes4 is None:
         families = (socket.AF_INET, socket.AF_INET6) if six else (socket.AF_INET,)
         routes = [r for link in near for family in families for r in main_table(asker, family, link.index)]
@@ -63,12 +71,12 @@ def checked(
         routes = [*routes4, *(main_table(asker, socket.AF_INET6) if six else ())]
     there = set(reached(routes))
     for link in near:
-        rows = addresses[link.name]
-        if not all(subnet(link.index, row.interface) in there for row in rows if single(row)):
-            found[link.name] = tuple(
-                row if not single(row) or subnet(link.index, row.interface) in there else lost(row)
-                for row in rows
-            )
+        found[link.name] = tuple(
+            replace(row, routed=False)
+            if single(row) and subnet(link.index, row.interface) not in there
+            else row
+            for row in addresses[link.name]
+        )
     return found
 
 
@@ -78,13 +86,8 @@ def reaches(link: Link) -> bool:
 
 
 def single(row: Address) -> bool:
-    """Whether a row has a subnet that only one link can have: more than an address, and not link-local."""
+    """Whether a subnet is one link's alone: it is more than an address, and not link-local."""
     return not row.interface.endswith(("/32", "/128")) and not row.interface.startswith("fe80:")
-
-
-def lost(row: Address) -> Address:
-    """An address whose subnet is not reached."""
-    return replace(row, routed=False)
 
 
 def family(interface: str) -> socket.AddressFamily:

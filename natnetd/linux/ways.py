@@ -14,10 +14,23 @@ from natnetd.linux.dumps import (
     IFLA_MASTER,
     LINK_HEAD,
     ROUTE_HEAD,
+    RTA_DST,
     RTM_GETROUTE,
+    UNICAST,
     exits,
 )
-from natnetd.linux.events import AF_BRIDGE, IPV4_IFADDR, IPV6_IFADDR, LINKS, RTM_DELLINK, RTM_NEWLINK, drain
+from natnetd.linux.events import (
+    AF_BRIDGE,
+    IPV4_IFADDR,
+    IPV4_ROUTE,
+    IPV6_IFADDR,
+    IPV6_ROUTE,
+    LINKS,
+    RTM_DELLINK,
+    RTM_DELROUTE,
+    RTM_NEWLINK,
+    drain,
+)
 from natnetd.linux.netlink import (
     ADD_MEMBERSHIP,
     ROUTE,
@@ -36,15 +49,8 @@ PROBES: dict[int, IPv4Address | IPv6Address] = {socket.AF_INET: PROBE, socket.AF
 RTM_F_FIB_MATCH = 0x2000  # answer with the route itself (Linux 4.13): all its next hops, not one of them
 NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL, errno.EOPNOTSUPP})
 """No route, or one of type unreachable, prohibit, blackhole (fib_props of the kernel), or no such family."""
-UNICAST = 1
-RTM_NEWROUTE, RTM_DELROUTE, RTM_DELADDR, RTA_DST = 24, 25, 21, 1
-IPV4_ROUTE, IPV4_RULE, IPV6_ROUTE, IPV6_RULE, NEXTHOP = (
-    7,
-    8,
-    11,
-    19,
-    32,
-)  # multicast groups; rules and next hops have no messages but theirs
+RTM_NEWROUTE = 24
+IPV4_RULE, IPV6_RULE, NEXTHOP = 8, 19, 32  # multicast groups that have no messages but theirs
 
 
 def to_internet(asker: Asker, family: socket.AddressFamily = socket.AF_INET) -> frozenset[str]:
