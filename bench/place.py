@@ -31,6 +31,7 @@ UPLINK = "vmbr0"
 PORT = 9787
 NATNETD = (sys.executable, "-m", "natnetd")
 SERVED = ("  dhcp: true",)
+UNIT = Path(__file__).parent.parent / "packaging" / "systemd" / "natnetd.service"
 _numbers = count()
 
 
@@ -118,7 +119,8 @@ class Place:
 
     def start(self) -> Service:
         """Start the service and wait until it is READY and at rest."""
-        self.service = Service(self.host, self.file, self.directory)
+        first = ("nice", "-n", as_in_unit("Nice"))
+        self.service = Service(self.host, self.file, self.directory, command=first)
         self.service.wait_ready(120)
         self.rest()
         return self.service
@@ -142,6 +144,12 @@ class Place:
         """Wait until it does nothing: what is not urgent comes after a repair, as status and counters."""
         if self.service is not None:
             rest(self.service.process.pid)
+
+
+def as_in_unit(setting: str) -> str:
+    """Read how systemd would run it."""
+    lines = UNIT.read_text("utf-8").splitlines()
+    return next(line.partition("=")[2] for line in lines if line.startswith(f"{setting}="))
 
 
 def rest(pid: int, quiet: float = 0.06) -> None:

@@ -163,6 +163,13 @@ def test_neither_a_restart_nor_a_kill_of_natnetd_touches_it(world: World, direct
         service.wait_line("drift: + dhcp vmbr1")
 
 
+def test_it_goes_before_nobody_even_if_natnetd_does(world: World, directory: Path) -> None:
+    options = {"NATNETD_DNSMASQ_OPTIONS": "--no-ping"}
+    with start(world.host, directory, FILE, command=("nice", "-n", "-10"), env=options) as service:
+        assert os.getpriority(os.PRIO_PROCESS, service.process.pid) == -10
+        assert os.getpriority(os.PRIO_PROCESS, pid(directory)) == 0
+
+
 def test_a_reservation_is_read_without_a_restart(world: World, directory: Path) -> None:
     with started(world, directory) as service:
         before = pid(directory)

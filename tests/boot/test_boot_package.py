@@ -33,6 +33,8 @@ def test_privileges(machine: Machine) -> None:
     masks = {name: int(found[name], 16) for name in ("CapEff", "CapPrm", "CapBnd", "CapAmb")}
     assert masks == dict.fromkeys(masks, NET_ADMIN)
     assert found["NoNewPrivs"] == "1"
+    stat = machine.path(f"/proc/{main_pid(machine)}/stat").read_text("ascii")
+    assert stat.rpartition(")")[2].split()[16] == "-10"  # proc_pid_stat(5): nice
 
 
 def test_systemd_finds_no_fault(machine: Machine, note: Any) -> None:
