@@ -108,6 +108,9 @@ class Vanishing:
         self.host.check(["nft", "add table inet natnetd; delete table inet natnetd"])
         return self.asker.dump(kind, body)
 
+    def transaction(self, *words: Any) -> None:
+        self.asker.transaction(*words)
+
     def close(self) -> None:
         self.asker.close()
 
@@ -118,6 +121,7 @@ def test_a_table_that_goes_while_it_is_read_is_gone(door: NftDoor, host: Namespa
     door.listed = None
     assert door.look() is None
     door.learned.clear()
+    door.recording = None
     assert door.apply([Change(Layer.NFT, "nft", None, "table inet natnetd", None, Table(PAGE))]) == [None]
     assert door.spelling == {}
 

@@ -15,7 +15,7 @@ from natnetd.errors import HostError
 ROUTE, NETFILTER = 0, 12  # protocols of AF_NETLINK
 SOL_NETLINK = 270
 ADD_MEMBERSHIP, EXT_ACK, GET_STRICT_CHK = 1, 11, 12
-SO_RCVBUFFORCE = 33
+SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP_INTR, NLM_F_DUMP = 0x1, 0x4, 0x10, 0x300
 NLM_F_EXCL, NLM_F_CREATE = 0x200, 0x400
 NLMSG_ERROR, NLMSG_DONE = 2, 3
@@ -155,27 +155,30 @@ class Asker:
     def transaction(self, requests: Sequence[tuple[int, int, bytes]], around: tuple[int, bytes, int]) -> None:
         """Send requests that succeed or fail together, `around` them a first and a last: type, payload, type.
 
-        Raises OSError: the first failure. A commit that fails is told of the first message.
+        Raises OSError: the first failure. Only the last of the requests is acknowledged: 3,000 answers would
+        not fit. Those that fail are told before, and a commit that fails of the first message.
         """
         begin, body, end = around
         first = self.sequence + 1
         last = first + len(requests) + 1
         datagram = bytearray(HEADER.pack(16 + len(body), begin, NLM_F_REQUEST, first, 0) + body)
         for number, (kind, flags, payload) in enumerate(requests, first + 1):
-            asked = flags | NLM_F_REQUEST | NLM_F_ACK
+            asked = flags | NLM_F_REQUEST | (NLM_F_ACK if number == last - 1 else 0)
             datagram += HEADER.pack(16 + len(payload), kind, asked, number, 0) + payload
         datagram += HEADER.pack(16 + len(body), end, NLM_F_REQUEST, last, 0) + body
         self.sequence = last
+        if len(datagram) > self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) // 2:
+            self.socket.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 2 * len(datagram))
         self.socket.send(datagram)
-        left = len(requests)
-        while left:
+        done = False
+        while not done:
             got = self.socket.recv(RECEIVE)
             for kind, _flags, number, _sender, start, stop in messages(got):
                 if kind != NLMSG_ERROR or not first <= number <= last:
                     continue
                 if error := failure(got[start:stop]):
                     raise error
-                left -= number != first
+                done |= number == last - 1
 
     def dump(self, kind: int, body: bytes) -> list[bytes]:
         """Read everything of a sort; again if the kernel changed meanwhile.

@@ -18,11 +18,12 @@ import nftables
 from natnetd import page
 from natnetd.errors import HostError
 from natnetd.linux import nfnl
-from natnetd.linux.adding import add, keys
+from natnetd.linux.adding import Request, adding, fresh, transact
 from natnetd.linux.drops import drops
 from natnetd.linux.elements import elements, get_element
 from natnetd.linux.netlink import NETFILTER, Asker
 from natnetd.linux.nftext import script
+from natnetd.linux.replay import Recording, record
 from natnetd.linux.structure import Structure, structure
 from natnetd.plan import Change
 from natnetd.report import Traffic
@@ -80,6 +81,7 @@ class NftDoor:
     committed: int = -1
     last: Table | None = None
     listed: tuple[Structure, str] | None = None
+    recording: Recording | None = None
     name: str = TABLE
 
     @property
@@ -108,9 +110,18 @@ class NftDoor:
         if lines is None:
             return None
         blocks = {name: self.spelled(name, rows) for name, rows in page.read_blocks(lines)}
+        self.remember(blocks)
         flags = FLAGS.search(lines)
         elements = {e.name: e for e in self.elements(blocks)}
         return Table(blocks, elements, flags[1] if flags else "", drops(self.asker, self.family))
+
+    def remember(self, blocks: Mapping[str, Block]) -> None:
+        """Record how the table is made, which is as it should be and was just listed. Raises HostError."""
+        known = self.recording is not None and self.recording.blocks == blocks
+        own = page.PAGES[self.name]
+        if not known and all(own.get(name) == block for name, block in blocks.items()):
+            found = record(self.asker, self.family, blocks)
+            self.recording = found if nfnl.generation(self.asker) == self.seen else None
 
     def elements(self, blocks: Mapping[str, Block]) -> Iterator[Element]:
         """Read the elements of every set that is as it should be; what stands in others is void."""
@@ -215,24 +226,40 @@ class NftDoor:
 
     def write(self, changes: Sequence[Change[Any]]) -> HostError | None:
         """Make all changes in one transaction; return why it was refused, if it was."""
-        rows = keys(changes)
-        if rows and self.added(rows):
+        if self.by_hand(changes):
             return None
         error = self.commit(script(changes, self.name))
         if error is None:
             self.learn(changes)
         return error
 
-    def added(self, rows: Sequence[Element]) -> bool:
-        """Add keys in one transaction; if they are refused, libnftables will say why."""
+    def by_hand(self, changes: Sequence[Change[Any]]) -> bool:
+        """Make the table as it was, or add elements, in one transaction of our own; else libnftables does it.
+
+        If the kernel refuses libnftables will say why.
+        """
+        requests = self.requests(changes)
+        if not requests:
+            return False
         self.last = None
         before = nfnl.generation(self.asker)
         try:
-            add(self.asker, rows, self.family)
+            transact(self.asker, requests)
         except OSError:
+            self.recording = None  # it may have been that
             return False
         self.committed = before + 1
         return True
+
+    def requests(self, changes: Sequence[Change[Any]]) -> list[Request]:
+        """Write changes as the kernel takes them; nothing if they are others than `by_hand` makes."""
+        table = next((c.want for c in changes if c.have is None and isinstance(c.want, Table)), None)
+        rest = [c for c in changes if c.want is not table] if table else changes
+        rows, built = fresh(rest), self.recording
+        if len(rows) < len(rest) or (table and (built is None or built.blocks != table.blocks)):
+            return []
+        whole = built.requests(table.blocks) if built and table else ()
+        return [*whole, *adding(rows, self.family)]
 
     def commit(self, text: str) -> HostError | None:
         """Run a script as one transaction; return why it was refused, if it was.
