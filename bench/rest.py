@@ -1,5 +1,6 @@
 """What natnetd costs while nothing happens: passes, CPU, memory, start, scrapes."""
 
+import gc
 import select
 import time
 import urllib.request
@@ -9,6 +10,7 @@ from pathlib import Path
 from bench import place
 from bench.figures import Row, Spread
 from bench.place import PORT, Asked, Place, cpu
+from natnetd.daemon import GARBAGE
 from natnetd.lab.service import Service
 from natnetd.linux import open_host
 from natnetd.linux.dumps import IFLA_IFNAME, text
@@ -36,6 +38,9 @@ def rows(asked: Asked) -> Iterator[Row]:
 def passes(networks: int, asked: Asked) -> Iterator[Row]:
     """Look at everything when nothing has changed, as the verify does; and a host seen for the first time."""
     wanted, host = place.wanted(networks), open_host()
+    gc.collect()
+    gc.freeze()  # as the service does
+    gc.set_threshold(GARBAGE)
     report = reconcile(wanted, host, Pass(clock=time.monotonic))
     assert not report.outcomes
     times = []
@@ -50,6 +55,7 @@ def passes(networks: int, asked: Asked) -> Iterator[Row]:
         reconcile(wanted, host, Pass(clock=time.monotonic))
         first.append(time.perf_counter() - start)
     host.close()
+    gc.unfreeze()
     limit = 90.0 if networks == 1000 else None
     yield Row("rest", "verify", networks, "ms", Spread.of(times, 1000), most=limit)
     yield Row("rest", "verify, foreign ruleset change", networks, "ms", Spread.of(first, 1000), most=limit)

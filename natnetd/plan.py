@@ -98,6 +98,10 @@ def diff_elements(
     have = {name: e for name, e in there.items() if e.set in sets}
     if wanted == have:
         return
+    if not have:  # all at once, as after a flush: this is what 1,000 networks wait for
+        for name, row in sorted(wanted.items()):
+            yield Change(layer, kind, row.network, name, None, row)
+        return
     for name in sorted(wanted.keys() | have.keys()):
         if wanted.get(name) != have.get(name):
             row = wanted.get(name) or have[name]
