@@ -22,7 +22,7 @@ from natnetd.report import Reason, Report, Traffic
 from natnetd.rows import Link
 from natnetd.stale import shut
 from natnetd.state import State
-from natnetd.wake import Wake, Wakeup, orphaned
+from natnetd.wake import NOTHING, Wake, Wakeup, orphaned
 from natnetd.wanted import Wanted
 
 log = logging.getLogger("natnetd")
@@ -113,6 +113,7 @@ class Daemon:
         self.before = Before()
         self.times = Times()
         self.retry_scope = ALL
+        self.missed = NOTHING  # what is to be looked at by the next pass, whatever its reason
         self.walk: Walk | None = None
         self.suspects: tuple[Config, Suspects] | None = None
         self.shut: frozenset[Row] = frozenset()  # forwards whose flows are to be forgotten
@@ -203,7 +204,7 @@ class Daemon:
     def go(self, reason: Reason, heard: Wakeup | None = None) -> None:
         """Make one pass and report it."""
         config, host = self.wanted.config, self.around.host
-        scope = self.where(reason, heard)
+        scope = self.where(reason, heard) | self.missed
         if scope == ALL:
             self.times.verify = self.around.clock() + VERIFY
         self.times.retry = NEVER
@@ -215,6 +216,7 @@ class Daemon:
         report = reconcile(
             config, host, Pass(reason, scope, before, self.around.clock, culprits=heard.culprits)
         )
+        self.missed = scope if report.blind else NOTHING
         forgiven = self.before.troubles.keys() - report.seen.before.troubles.keys()
         self.before = report.seen.before
         if heard.overrun:
@@ -260,7 +262,8 @@ class Daemon:
         if not matters or self.around.way is None or report.scope != ALL or report.blind:
             return
         if self.around.way.follow(report.seen.auto, report.seen.auto6):
-            self.times.retry, self.retry_scope = self.around.clock(), ALL
+            self.times.retry = self.around.clock()
+            self.retry_scope = self.missed = ALL
 
     def held(self, heard: Wakeup) -> bool:
         """Say whether what was heard is only more of a fight over the table, to be looked at when due."""

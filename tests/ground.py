@@ -31,6 +31,7 @@ from natnetd.model import Config, Network
 from natnetd.page import SAMPLED
 from natnetd.plan import Plan
 from natnetd.reconcile import Pass, decide, reconcile
+from natnetd.rows import FRAMES, TABLE
 from natnetd.ways import resolved
 
 BOUND = 30.0
@@ -38,7 +39,8 @@ BOUND = 30.0
 a busy machine: while another namespace with many bridges is cleared, nobody changes a link for seconds. It
 stays below the minute after which natnetd looks at everything and would mend what it had missed."""
 CALM = 200  # listings until one is undisturbed
-OUR_TABLE = ("inet", "natnetd")
+OURS = {tuple(TABLE.split()), tuple(FRAMES.split())}
+"""Our tables, by family and name."""
 THEIRS = ("10.77.", "172.", "203.0.113.", "198.18.", "2001:db8:203:", "2001:db8:918:")
 """How addresses of others begin; no file has such."""
 PASSING = (
@@ -262,9 +264,9 @@ class Ground:
         code, out, _ = self.nft.cmd(f"list {what}")
         return "" if code else str(out)
 
-    def rules(self, chain: str) -> list[int]:
+    def rules(self, chain: str, table: str = TABLE) -> list[int]:
         """Find the handles of a chain's rules."""
-        lines = self.listing(f"chain {' '.join(OUR_TABLE)} {chain}").splitlines()
+        lines = self.listing(f"chain {table} {chain}").splitlines()
         return [int(found[1]) for line in lines if not line.endswith("{") and (found := handle_of(line))]
 
     def switch(self, path: str, value: str) -> None:
@@ -358,8 +360,8 @@ class Ground:
         """Describe our table and some bridges of ours, in words that two hosts have in common."""
         nft.set_stateless_output(True)
         nft.set_handle_output(False)
-        _, out, _ = nft.cmd("list table inet natnetd")
-        found: dict[str, Any] = {"nft": canonical(str(out))}
+        tables = {table: str(nft.cmd(f"list table {table}")[1]) for table in (TABLE, FRAMES)}
+        found: dict[str, Any] = {"nft": {t: canonical(told) for t, told in tables.items()}}
         links = {row["ifname"]: row for row in self.ip_json("-d", "link")}
         addresses = {row["ifname"]: row["addr_info"] for row in self.ip_json("address")}
         for name in bridges:
@@ -418,7 +420,7 @@ def canonical(listing: str) -> dict[str, Any]:
     for part in listing.split("\n\n"):
         flat = re.sub(r",\s*\n\s*", ", ", part)
         lines = [line.strip() for line in flat.splitlines() if line.strip()]
-        lines = [line for line in lines if line not in ("}", "table inet natnetd {")]
+        lines = [line for line in lines if line not in ("}", f"table {TABLE} {{", f"table {FRAMES} {{")]
         if not lines:
             continue
         head, *rest = lines

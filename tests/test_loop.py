@@ -209,6 +209,25 @@ def test_a_blind_look_is_tried_again_each_second_and_said(
     assert stage.published()["blind"] == ""
 
 
+def test_what_a_blind_look_was_to_see_is_seen_by_the_next_one(stage: Stage) -> None:
+    """The next one may come before its time, and be told to look elsewhere."""
+
+    def struck() -> Wakeup:
+        stage.host.blind = True
+        return ADDRESSES
+
+    def healed() -> Wakeup:
+        stage.host.blind = False
+        stage.host.addresses["vmbr1"].clear()
+        return Wakeup(Scope(frozenset(), frozenset({Layer.NFT})))
+
+    def mended() -> Wakeup:
+        assert "10.0.0.1/16" in str(stage.host.addresses["vmbr1"])
+        return STOP
+
+    stage.play(struck, healed, mended)
+
+
 def test_what_failed_is_tried_again_in_its_time_and_told_as_failed_meanwhile(stage: Stage) -> None:
     states: list[str] = []
 

@@ -417,9 +417,12 @@ def test_the_default_routes_interface_is_watched_where_the_file_names_no_uplink(
     world: World, directory: Path
 ) -> None:
     text = TWO.replace("nat: {uplink: vmbr0}", "nat: true")
+    second = "addr add 203.0.114.2/24 dev vmbr9", "route add default via 203.0.114.1 metric 900"
+    world.host.ip("link add vmbr9 up type bridge", *second)  # packets take it when the first one fails
     with start(world.host, directory, text.replace("uplink: vmbr0, ", "")) as service:
-        world.host.check(["sh", "-ec", f"echo 0 >{FORWARDING.format('vmbr0')}"])
-        service.wait_line("drift: ", "conf.vmbr0.forwarding value 0 → 1", "repaired in")
+        for link in ("vmbr0", "vmbr9"):
+            world.host.check(["sh", "-ec", f"echo 0 >{FORWARDING.format(link)}"])
+            service.wait_line("drift: ", f"conf.{link}.forwarding value 0 → 1", "repaired in")
         assert at_rest(service, directory)
 
 
