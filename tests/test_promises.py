@@ -68,6 +68,8 @@ def imitate(fake: FakeHost, line: str) -> None:
             fake.links[name] = replace(fake.links[name], master=None)
         case ["link", "set", name, "down"]:
             fake.links[name] = replace(fake.links[name], up=False)
+        case ["link", "set", name, "group", "default"]:
+            fake.links[name] = replace(fake.links[name], group=0)
         case ["link", "set", name, "name", other]:
             fake.links[other] = replace(fake.links.pop(name), name=other)
             rows = fake.addresses.pop(name, {})
@@ -293,6 +295,17 @@ def test_a_bridge_that_somebody_put_in_the_place_of_ours_stays(place: Place) -> 
     (error,) = place.host.doors[Layer.LINK].apply([gone])
     assert "somebody else's by now" in str(error)
     assert "vmbr2" in place.look().links
+
+
+def test_a_bridge_that_is_down_and_lost_its_mark_meanwhile_is_tried_again(place: Place) -> None:
+    """No event tells that the mark went, so the failure must not be put down to one that is to come."""
+    place.want(TWO)
+    place.make("link set vmbr2 down")
+    (down,) = (c for c in place.left(TWO) if c.kind == "bridge")
+    place.make("link set vmbr2 group default")
+    (error,) = place.host.doors[Layer.LINK].apply([down])
+    assert error is not None
+    assert not error.overtaken
 
 
 def test_a_port_that_was_plugged_in_meanwhile_stays_there(place: Place) -> None:

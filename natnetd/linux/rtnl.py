@@ -165,13 +165,14 @@ class LinkDoor:
     def still(self, name: str, have: Bridge) -> int:
         """Find a bridge once more; one that was ours must still be so, or it is another.
 
-        Raises HostError; OSError: it is gone.
+        Raises HostError, which is to be tried again: that its mark was cleared is told by no event where a link
+        is down (netdev_state_change of Linux 6). Raises OSError: it is gone.
         """
         found = some_links(self.asker, (name,), ()).get(name)
         if found is None:
             return index_of(name)
         if have.group == GROUP and not found.ours:
-            raise HostError(f"cannot change {name}: it is somebody else's by now", overtaken=True)
+            raise HostError(f"cannot change {name}: it is somebody else's by now")
         return found.index
 
     def alter(self, index: int, have: Bridge, want: Bridge) -> None:
