@@ -165,8 +165,8 @@ class LinkDoor:
     def still(self, name: str, have: Bridge) -> int:
         """Find a bridge once more; one that was ours must still be so, or it is another.
 
-        Raises HostError, which is to be tried again: that its mark was cleared is told by no event where a link
-        is down (netdev_state_change of Linux 6). Raises OSError: it is gone.
+        Raises HostError, which is to be tried again: that its mark was cleared is told by no event where a
+        link is down (netdev_state_change of Linux 6). Raises OSError: it is gone.
         """
         found = some_links(self.asker, (name,), ()).get(name)
         if found is None:
