@@ -55,6 +55,8 @@ PASSING = (
     "topology_change",
 )
 """Words in the names of a bridge's figures that change by themselves."""
+PASSED = "passing"
+"""Ageing time under STP: while the topology changes it is twice the forward delay (br_stp.c)."""
 UNSET = (*PASSING, "ageing_time")
 """Those, and one that nobody but a harm sets: he may have given his bridge to us."""
 
@@ -314,6 +316,8 @@ class Ground:
         adoptable = name in files.NAMES or name.startswith(("old", "aside"))
         if adoptable:
             figures = {"ageing_time": figures.get("ageing_time")}
+        if about.get("stp_state"):
+            figures["ageing_time"] = PASSED
         plain = ("ifindex", "master", "group") + (() if adoptable else ("mtu", "address", "ifalias"))
         up = None if adoptable else "UP" in link["flags"]
         return {
@@ -327,6 +331,15 @@ class Ground:
             ),
             "sysctls": {} if adoptable else sysctls(name),
         }
+
+    def altered(self, name: str) -> str:
+        """Tell what of a link of somebody else is not as he left it; nothing if all is."""
+        have, want = self.portrait(name), self.portraits[name]
+        figures = [dict(about.get("figures", {})) for about in (have, want)]
+        if any(found.get("ageing_time") == PASSED for found in figures):
+            for found in figures:
+                found.pop("ageing_time", None)
+        return difference({**have, "figures": figures[0]}, {**want, "figures": figures[1]})
 
     def forget_link(self, index: int, name: str) -> None:
         """A link is about to go by our own hand."""
@@ -408,6 +421,14 @@ def carried(uplink: Uplink) -> tuple[str, ...]:
 def named(network: Network) -> Network:
     """Take an uplink that was looked up for one that the file names."""
     return replace(network, nat=replace(network.nat, auto=False)) if network.nat else network
+
+
+def difference(have: Any, want: Any) -> str:
+    """Tell where two mappings differ."""
+    keys = {**have, **want}
+    return "; ".join(
+        f"{k}: is {have.get(k)}, should be {want.get(k)}" for k in keys if have.get(k) != want.get(k)
+    )
 
 
 def handle_of(line: str) -> re.Match[str] | None:
