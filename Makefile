@@ -3,6 +3,8 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 PY := .venv/bin/python
 TOOLS := .venv/tools
 PYTEST := $(SUDO) $(PY) -m pytest
+# One more than cores: tests wait for a third of their time.
+WORKERS := $(shell expr 1 + $$(nproc))
 
 .DEFAULT_GOAL := help
 
@@ -21,7 +23,7 @@ lab: setup ## the same, left up for exploring
 	$(SUDO) .venv/bin/natnetd lab --config config/natnetd.yaml --keep
 
 test: setup ## every test that needs no second operating system (under five minutes)
-	$(PYTEST) -n 2
+	$(PYTEST) -n $(WORKERS)
 
 chaos: setup ## random damage to a real host under the real service: make chaos SEED=n STEPS=n
 	cd tests && $(SUDO) env PYTHONPATH=.. ../$(PY) -m chaos $(if $(SEED),--seed $(SEED)) $(if $(STEPS),--steps $(STEPS))
@@ -44,7 +46,7 @@ docker-test: ## make test in containers of Debian 12 and 13, with Docker or Podm
 
 test-newest: setup ## the same with PyPI's newest libraries
 	tools/setup newest
-	$(SUDO) .venv-newest/bin/python -m pytest -n 2
+	$(SUDO) .venv-newest/bin/python -m pytest -n $(WORKERS)
 
 lint: $(TOOLS) ## ruff, mypy, import-linter
 	.venv/bin/ruff check .
