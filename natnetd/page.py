@@ -110,6 +110,8 @@ RANGED = frozenset(
     if name.startswith("map ") and " : interval " in b.header[0]
 )
 """Maps each part of whose values is a range, if only from one to itself."""
+INTERVALS = frozenset(name.split()[1] for name, b in SETS.items() if "flags interval" in b.header)
+"""Sets and maps whose elements may be ranges."""
 REASONS = tuple(
     dict.fromkeys(
         why for page in PAGES.values() for b in page.values() for rule in b.rules if (why := reason(rule))

@@ -6,8 +6,9 @@ from itertools import groupby
 from typing import Any, Generic, Protocol, TypeVar
 
 from natnetd.host import ALL, Layer, Scope, Snapshot
+from natnetd.intervals import in_the_way
 from natnetd.model import Config
-from natnetd.rows import Element
+from natnetd.rows import Address, Element
 
 Row = TypeVar("Row")
 
@@ -130,10 +131,45 @@ def phases(kinds: Sequence[Kind], plan: Plan) -> Iterator[tuple[Layer, Plan]]:
     """Split a plan into batches, each for one door and either building or removing.
 
     Kinds of one layer that stand side by side are one batch; those that stand apart are not, even if
-    nothing between them changes: NAT and isolation do not wait for statistics.
+    nothing between them changes: NAT and isolation do not wait for statistics. What is in the way of
+    something new is removed in the batch that brings it, first.
     """
     runs = groupby(kinds, lambda kind: kind.LAYER)
     phase = {kind.NAME: number for number, (_, run) in enumerate(runs) for kind in run}
-    for _, group in groupby(plan, lambda change: (phase[change.kind], change.want is None)):
+    early = making_room(plan)
+
+    def order(change: Change[Any]) -> tuple[bool, int]:
+        number = phase[change.kind]
+        return (True, -number) if change.want is None and change.name not in early else (False, number)
+
+    ordered = sorted(plan, key=lambda c: (order(c), c.want is not None)) if early else plan
+    for _, group in groupby(ordered, order):
         batch = tuple(group)
         yield batch[0].layer, batch
+
+
+def making_room(plan: Plan) -> frozenset[str]:
+    """Name the removals that something new waits for."""
+    if not plan or plan[-1].want is not None:
+        return frozenset()
+    new = [c.want for c in plan if c.have is None]
+    gone = {c.have: c.name for c in plan if c.want is None and isinstance(c.have, Address | Element)}
+    there, wanted = ([row for row in rows if isinstance(row, Element)] for rows in (gone, new))
+    early = {gone[row] for row in in_the_way(there, wanted)}
+    return frozenset(early | {gone[row] for row in of_another_length(gone, new)})
+
+
+def of_another_length(gone: Iterable[object], new: Iterable[object]) -> Iterator[Address]:
+    """Yield addresses that come back with another prefix length.
+
+    IPv6 knows an address without it, and refuses the second (ipv6_add_addr: EEXIST); IPv4 takes both.
+    """
+    coming = {bare(row) for row in new if isinstance(row, Address)}
+    for row in gone:
+        if isinstance(row, Address) and ":" in row.interface and bare(row) in coming:
+            yield row
+
+
+def bare(row: Address) -> tuple[str, str]:
+    """An address on its link, without its prefix length."""
+    return row.link, row.interface.partition("/")[0]

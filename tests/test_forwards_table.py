@@ -67,25 +67,26 @@ def test_the_kernel_has_what_was_written(net: Networks) -> None:
         (("{listen: 80/tcp, to: 10.0.0.5}", ""), ("{listen: 80/tcp, to: '10.0.0.5:81'}", ""), 1),
         (("{listen: 80/tcp, to: 10.0.0.5}", ""), ("{listen: 81/tcp, to: 10.0.0.5}", ""), 2),
         (("{listen: 1-9/tcp, to: 10.0.0.5}", ""), ("{listen: 1-9/tcp, to: 10.0.0.6}", ""), 1),
-        (("{listen: 1-9/tcp, to: 10.0.0.5}", ""), ("{listen: 1-8/tcp, to: 10.0.0.5}", ""), 1),
-        (("{listen: 1-9/tcp, to: 10.0.0.5}", ""), ("{listen: 5-20/tcp, to: 10.0.0.5}", ""), 1),
+        (("{listen: 1-9/tcp, to: 10.0.0.5}", ""), ("{listen: 1-8/tcp, to: 10.0.0.5}", ""), 2),
+        (("{listen: 1-9/tcp, to: 10.0.0.5}", ""), ("{listen: 5-20/tcp, to: 10.0.0.5}", ""), 2),
         (
             ("{listen: 1-9/tcp, to: 10.0.0.5}", ""),
             ("{listen: 1-4/tcp, to: 10.0.0.5}, {listen: 5-9/tcp, to: 10.0.0.6}", ""),
-            2,
+            3,
         ),
         (
             ("{listen: 1-4/tcp, to: 10.0.0.5}, {listen: 5-9/tcp, to: 10.0.0.6}", ""),
             ("{listen: 1-9/tcp, to: 10.0.0.5}", ""),
-            2,
+            3,
         ),
         (
             ("{listen: 1-4/tcp, to: 10.0.0.5}, {listen: 5-9/tcp, to: 10.0.0.6}", ""),
             ("{listen: 3-6/tcp, to: 10.0.0.5}, {listen: 8-10/tcp, to: 10.0.0.5}", ""),
-            3,
+            4,
         ),
         (("{listen: 80/tcp, to: 10.0.0.5}", ""), ("", "{listen: 80/tcp, to: 10.20.0.5}"), 3),
         (("{listen: 1-9/udp, to: 10.0.0.5}", ""), ("", "{listen: 1-9/udp, to: 10.20.0.5}"), 3),
+        (("{listen: 1-9/udp, to: 10.0.0.5}", ""), ("", "{listen: 5-12/udp, to: 10.20.0.5}"), 4),
     ],
 )
 def test_a_change_touches_what_differs_and_is_done_in_one_pass(

@@ -16,7 +16,7 @@ from natnetd.linux.nftext import script
 from natnetd.model import Config
 from natnetd.page import PAGE, step
 from natnetd.plan import Change, make_plan, phases
-from natnetd.rows import TABLE, Block, Counter, Table
+from natnetd.rows import TABLE, Block, Counter, Element, Table
 
 NFT = Scope(None, frozenset({Layer.NFT}))
 FILES = {name: wanted for name, (_, wanted) in GOOD.items() if wanted.all.populated}
@@ -142,3 +142,13 @@ def test_nobody_elses_table_is_taken_for_it(host: Namespace, door: NftDoor) -> N
     host.check(["nft", f"table {TABLE} {{ set nets {{ type ipv4_addr; }}; }}"])
     assert door.apply([change]) != [None]
     assert door.recording is None
+
+
+def test_an_element_that_is_refused_says_nothing_of_the_table(door: NftDoor) -> None:
+    change = Change(Layer.NFT, "nft", None, f"table {TABLE}", None, Table(PAGE))
+    rows = (Element("host_tcp", ("vmbr1", ports)) for ports in ("80-90", "90-99"))
+    first, second = (Change(Layer.NFT, "access", "vmbr1", row.name, None, row) for row in rows)
+    assert door.apply([change, first]) == [None, None]
+    assert door.look()
+    assert door.apply([second]) != [None]
+    assert door.recording

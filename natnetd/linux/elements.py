@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterator
 
 from natnetd.errors import HostError
+from natnetd.intervals import PROTOCOLS, ends, number
 from natnetd.linux.netlink import Asker, attribute, attributes
 from natnetd.linux.nfnl import INET, NFT, TABLE_NAME, head, refused
 from natnetd.page import KEY_TYPES, RANGED, VALUE_TYPES
@@ -15,7 +16,6 @@ NEWSETELEM, GETSETELEM, DELSETELEM = NFT | 12, NFT | 13, NFT | 14
 ELEMENTS, KEY, DATA, USERDATA, EXPRESSION, KEY_END, EXPRESSIONS = 3, 1, 2, 6, 7, 10, 11
 NESTED = 0x8000
 VERDICT, CHAIN = 2, 2  # NFTA_DATA_VERDICT, NFTA_VERDICT_CHAIN
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 COMMENT = 0  # NFTNL_UDATA_SET_ELEM_COMMENT of libnftnl
 WIDTHS = {
     "ifname": 16,
@@ -25,7 +25,6 @@ WIDTHS = {
     "inet_service": 4,
     "inet_proto": 4,
 }
-PROTOCOLS = {"tcp": 6, "udp": 17}  # as nft calls them (RFC 1700)
 PROTOCOL_NAMES = {number: name for name, number in PROTOCOLS.items()}
 
 
@@ -99,18 +98,7 @@ def mac(text: str) -> bytes:
 
 def protocol(name: str) -> bytes:
     """Pack a protocol, by name or number, as a part of a concatenation."""
-    return struct.pack("B3x", PROTOCOLS[name] if name in PROTOCOLS else int(name))
-
-
-def ends(part: str) -> tuple[Address, Address]:
-    """First and last address of a prefix, or of a range."""
-    first, dash, last = part.partition("-")
-    if dash:
-        return ipaddress.ip_address(first), ipaddress.ip_address(last)
-    if "/" not in part:
-        return ipaddress.ip_address(part), ipaddress.ip_address(part)
-    network = ipaddress.ip_network(part)
-    return network[0], network[-1]
+    return struct.pack("B3x", number(name))
 
 
 def listed(name: str, payload: bytes) -> Iterator[Element]:

@@ -246,7 +246,8 @@ class NftDoor:
         try:
             transact(self.asker, requests)
         except OSError:
-            self.recording = None  # it may have been that
+            if any(isinstance(change.want, Table) for change in changes):
+                self.recording = None  # it may have been that
             return False
         self.committed = before + 1
         return True
