@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import settings
 from networks import Networks
 from running import at_home
 
@@ -16,6 +17,9 @@ from natnetd.lab.sandbox import Sandbox, private
 from natnetd.lab.world import World
 
 ROOT = Path(__file__).resolve().parents[1]
+
+settings.register_profile("natnetd", deadline=None)  # no test depends on a millisecond
+settings.load_profile("natnetd")
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from typing import Any
 
 from natnetd.errors import HostError
 from natnetd.host import NO_HINT, Before, Hint, Layer, Scope, Snapshot
+from natnetd.intervals import in_the_way
 from natnetd.page import PAGE
 from natnetd.plan import Change
 from natnetd.rows import (
@@ -40,6 +41,11 @@ def attempt(what: str, action: Callable[[], None]) -> HostError | None:
     return None
 
 
+def same_address(new: str, there: str) -> bool:
+    """IPv6 knows an address without its prefix length."""
+    return new == there or (":" in new and new.partition("/")[0] == there.partition("/")[0])
+
+
 @dataclass
 class FakeHost:
     """Links, addresses, one table and the switch of forwarding, in dictionaries."""
@@ -58,6 +64,11 @@ class FakeHost:
     served: Served = field(default_factory=Served)
     writes: int = 0
     broken: frozenset[str] = frozenset()
+    full: frozenset[str] = frozenset()
+
+    def refuses(self, change: Change[Any]) -> bool:
+        """Networks of which nothing can be changed, and those to which nothing can be added."""
+        return change.network in self.broken or (change.want is not None and change.network in self.full)
 
     def look(self, scope: Scope, before: Before, hint: Hint = NO_HINT) -> Snapshot:
         """See as little as the kernel's door would."""
@@ -216,8 +227,8 @@ class FakeHost:
         if change.want is None:
             if there.pop(row.interface, None) is None:
                 raise RefusedError("Cannot assign requested address")
-        elif change.have is None and row.interface in there:
-            raise RefusedError("File exists")
+        elif change.have is None and any(same_address(row.interface, other) for other in there):
+            raise RefusedError("somebody else added it, maybe with another prefix length")
         else:
             there[row.interface] = Address(row.link, row.interface, marked=True)
 
@@ -255,9 +266,7 @@ class FakeEach:
     def apply(self, changes: Sequence[Change[Any]], /) -> list[HostError | None]:
         self.host.writes += len(changes)
         return [
-            HostError("cannot: broken")
-            if c.network in self.host.broken
-            else attempt(str(c), lambda c=c: self.make(c))  # type: ignore[misc]
+            HostError("cannot: broken") if self.host.refuses(c) else attempt(str(c), lambda c=c: self.make(c))  # type: ignore[misc]
             for c in changes
         ]
 
@@ -280,8 +289,8 @@ class FakeNft:
         table: Table | None = getattr(self.host, self.name)
         if self.name == "frames" and not self.host.guardable and changes:
             raise RefusedError("Operation not supported")
-        for change in changes:
-            if change.network in self.host.broken:
+        for change in sorted(changes, key=lambda c: c.want is not None or not isinstance(c.have, Element)):
+            if self.host.refuses(change):
                 raise RefusedError("broken")
             table = self.changed(table, change)
         setattr(self.host, self.name, table)
@@ -319,7 +328,9 @@ class FakeNft:
         there = elements.get(new.name)
         if there is not None and there != new:
             raise RefusedError("File exists")
-        if there is None:
+        if there is None and not list(
+            in_the_way(elements.values(), [new])
+        ):  # as Linux 6.1 has it: in silence
             count = (new.count or Counter()) if new.set in COUNTED else None
             elements[new.name] = replace(new, count=count)
 

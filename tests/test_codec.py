@@ -52,7 +52,7 @@ def through_json(value: Any, *, whole: bool) -> Any:
 @pytest.mark.parametrize("kind", [Snapshot, Before, Status, Tally])
 def test_nothing_is_lost_on_the_way_through_json(kind: type) -> None:
     @given(every(kind), st.booleans())
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def round_trip(value: Any, whole: bool) -> None:  # drawn
         again = through_json(value, whole=whole)
         assert again == value

@@ -124,6 +124,19 @@ def test_a_key_that_the_kernel_refuses_is_explained_and_spoils_no_other(door: Nf
     assert (door.look() or Table()).elements.keys() == {good.name}
 
 
+def test_what_makes_room_goes_though_its_network_cannot_be_built(door: NftDoor) -> None:
+    old, new = (
+        Element("span4", ("203.0.113.2", "tcp", ports), "10.0.0.5", owner=name)
+        for ports, name in (("90-99", "b"), ("95-120", "a"))
+    )
+    assert door.apply([change(None, old, "b")]) == [None]
+    bad = Element("nets", ("x" * 20,))
+    gone, refused, come = door.apply([change(old, None, "b"), change(None, bad, "b"), change(None, new, "a")])
+    assert gone is come is None
+    assert refused is not None
+    assert (door.look() or Table()).elements.keys() == {new.name}
+
+
 def test_what_is_gone_already_is_not_tried_one_by_one(door: NftDoor) -> None:
     rows = [Element("closed", (f"ghost{n}",)) for n in range(300)]
     assert door.apply([change(None, row) for row in rows[:100:3]]) == [None] * 34

@@ -354,6 +354,31 @@ def test_addresses_that_are_not_ours_stay(place: Place) -> None:
     assert place.left(TWO) == ()
 
 
+LENGTHS = """
+networks:
+  vmbr1: {addresses: [10.0.0.1/%d, "fd00::1/%d"], host_access: [80-%d/tcp], nat: {exempt: 10.9.0.0/%d}}
+  vmbr2: {addresses: 10.20.0.1/24}
+"""
+
+
+def test_what_grows_or_shrinks_does_so_in_one_pass(place: Place) -> None:
+    for lengths in ((24, 64, 85, 24), (23, 63, 90, 23), (24, 64, 85, 24)):
+        assert place.want(LENGTHS % lengths).ok
+        assert place.left(LENGTHS % lengths) == ()
+
+
+def test_somebody_elses_prefix_length_is_named_and_stays(place: Place) -> None:
+    place.make("link add vmbr1 up type bridge")
+    place.make("addr add fd00::1/60 dev vmbr1")
+    report = place.want(LENGTHS % (24, 64, 85, 24))
+    (error,) = [o.error for o in report.outcomes if o.error]
+    assert error is not None
+    assert "with another prefix length" in error
+    there = {row.interface for row in place.look().addresses["vmbr1"]}
+    assert there >= {"10.0.0.1/24", "fd00::1/60"}
+    assert "fd00::1/64" not in there
+
+
 def test_a_snapshot_on_paper_decides_as_the_host_does(place: Place) -> None:
     place.want("networks: {vmbr1: {addresses: 10.1.0.1/24, nat: true}}")
     place.make("addr add 10.77.0.1/24 dev vmbr1")

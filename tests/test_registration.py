@@ -239,7 +239,7 @@ def others(raw: bytes) -> list[bytes]:
 
 
 @given(FILES, WANTED)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_added_and_removed_is_as_before(raw: bytes, wanted: dict[str, Entry]) -> None:
     there, texts = edited(raw, wanted, {})
     assert edited(there, {}, texts) == (raw, {})
@@ -247,7 +247,7 @@ def test_added_and_removed_is_as_before(raw: bytes, wanted: dict[str, Entry]) ->
 
 
 @given(FILES, WANTED, st.randoms(use_true_random=False))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_one_by_one_in_any_order_is_as_before_too(raw: bytes, wanted: dict[str, Entry], rng: object) -> None:
     now, texts, kept = raw, {}, dict(wanted)  # type: ignore[var-annotated]
     for step in range(1, len(wanted) + 1):
@@ -262,7 +262,7 @@ def test_one_by_one_in_any_order_is_as_before_too(raw: bytes, wanted: dict[str, 
 
 
 @given(FILES, WANTED, WANTED, WANTED)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_whatever_changes_others_stay_and_ours_are_right(
     raw: bytes, first: dict[str, Entry], second: dict[str, Entry], third: dict[str, Entry]
 ) -> None:
@@ -278,7 +278,7 @@ def test_whatever_changes_others_stay_and_ours_are_right(
 
 
 @given(FILES, WANTED, WANTED)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_what_was_written_in_other_words_is_found_all_the_same(
     raw: bytes, first: dict[str, Entry], second: dict[str, Entry]
 ) -> None:

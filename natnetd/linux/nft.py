@@ -198,19 +198,24 @@ class NftDoor:
         return [answers.get(id(change)) for change in changes]
 
     def by_network(self, changes: Sequence[Change[Any]], error: HostError) -> list[HostError | None]:
-        """Find by halves whose network it is that something is refused of, and make the other changes."""
+        """Find by halves whose network it is that something is refused of, and make the other changes.
+
+        What has to go goes first: something new may wait for it, of a network that cannot be built or not.
+        """
+        gone = [change.want is None for change in changes]
+        if any(gone) and not all(gone):
+            return self.in_turn(changes, gone)
         names = sorted({change.network or "" for change in changes})
         if len(names) == 1:
             return [error] * len(changes)
-        first = frozenset(names[: len(names) // 2])
-        return self.halves(changes, first)
+        near = frozenset(names[: len(names) // 2])
+        return self.in_turn(changes, [(change.network or "") in near for change in changes])
 
-    def halves(self, changes: Sequence[Change[Any]], first: frozenset[str]) -> list[HostError | None]:
-        """Apply the changes of some networks, then those of the others; keep the order of answers."""
-        near = [i for i, change in enumerate(changes) if (change.network or "") in first]
-        far = [i for i, change in enumerate(changes) if (change.network or "") not in first]
+    def in_turn(self, changes: Sequence[Change[Any]], first: Sequence[bool]) -> list[HostError | None]:
+        """Apply some of the changes, then the others; keep the order of answers."""
         answers: dict[int, HostError | None] = {}
-        for part in (near, far):
+        for turn in (True, False):
+            part = [i for i, early in enumerate(first) if early is turn]
             failed = {block: e for i, e in answers.items() if e for block in written(changes[i].want)}
             answers |= {i: error for i in part if (error := barred(changes[i].want, failed))}
             left = [i for i in part if i not in answers]
@@ -219,10 +224,7 @@ class NftDoor:
 
     def awake(self, changes: Sequence[Change[Any]]) -> list[HostError | None]:
         """Wake a dormant table first: in that transaction the kernel makes no base chain (EINVAL)."""
-        first = [isinstance(change.want, Table) for change in changes]
-        flags = iter(self.apply([c for c, yes in zip(changes, first, strict=True) if yes]))
-        rest = iter(self.apply([c for c, yes in zip(changes, first, strict=True) if not yes]))
-        return [next(flags if yes else rest) for yes in first]
+        return self.in_turn(changes, [isinstance(change.want, Table) for change in changes])
 
     def write(self, changes: Sequence[Change[Any]]) -> HostError | None:
         """Make all changes in one transaction; return why it was refused, if it was."""

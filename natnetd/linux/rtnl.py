@@ -60,6 +60,10 @@ def attempt(action: Callable[[], None]) -> HostError | None:
     return None
 
 
+TAKEN = "somebody else added it, maybe with another prefix length: see `ip address`, and remove that"
+"""Why an address of the file cannot be added: of IPv6 there is one, whatever its length (ipv6_add_addr)."""
+
+
 def index_of(name: str) -> int:
     """Look a link up by name. Raises OSError: there is none."""
     return socket.if_nametoindex(name)
@@ -73,14 +77,17 @@ def known_index(name: str, what: str) -> int | HostError:
         return HostError(f"cannot {what}: {error.strerror or error}")
 
 
-def send(asker: Asker, asked: Sequence[tuple[str, additions.Request | HostError]]) -> Answers:
-    """Send a batch of (what it does, message); say of each how it ended."""
+def send(
+    asker: Asker, asked: Sequence[tuple[str, additions.Request | HostError]], there: str = ""
+) -> Answers:
+    """Send a batch of (what it does, message); say of each how it ended, with `there` if it is there."""
     errors = iter(asker.batch([message for _, message in asked if not isinstance(message, HostError)]))
     answers: Answers = []
     for what, message in asked:
         error = message if isinstance(message, HostError) else next(errors)
         if isinstance(error, OSError):
-            error = HostError(f"cannot {what}: {error.strerror}")
+            why = there if there and error.errno == errno.EEXIST else error.strerror
+            error = HostError(f"cannot {what}: {why}")
         answers.append(error)
     return answers
 
@@ -220,7 +227,7 @@ class AddressDoor:
             link = known_index(row.link, what)
             message = link if isinstance(link, HostError) else additions.address(link, row.interface)
             asked.append((what, message))
-        return send(self.asker, asked)
+        return send(self.asker, asked, there=TAKEN)
 
     def lead(self, row: Address) -> None:
         """Give the kernel its route to an address's subnet back. Raises HostError."""
