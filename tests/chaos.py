@@ -19,9 +19,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import chaos_files as files
-from ground import BOUND, OURS, Ground, Plugged, Refused, carried, difference
+from chaos_traffic import GUESTS, address6, gateway, gateway6, traffic
+from ground import BOUND, OURS, Ground, Plugged, Refused, carried
 from harm import HARMS, Harm
-from leasing import crowd
+from portraits import difference
 from running import at_home
 
 from natnetd import status
@@ -30,17 +31,13 @@ from natnetd.host import Snapshot
 from natnetd.lab.echo import Echo
 from natnetd.lab.netns import Namespace
 from natnetd.lab.sandbox import private
-from natnetd.lab.traffic import ABSENCE, Flow, ping, udp
 from natnetd.lab.wait import wait_until
-from natnetd.lab.world import FIRST, SECOND, Guest, World
+from natnetd.lab.world import FIRST, SECOND, World
 from natnetd.linux.nfnl import generation
 from natnetd.report import states
 
 STEPS = 2000
 QUIET = 0.1
-FORWARDING = "3"  # BR_STATE_FORWARDING
-INTERNET, INTERNET6, HOST6 = "198.51.100.7", "2001:db8:198::7", "2001:db8:203::2"
-GUESTS = (("a", "vmbr1"), ("b", "vmbr1"), ("c", "vmbr2"), ("d", "vmbr3"), ("e", "vault"))
 
 
 class BrokenError(AssertionError):
@@ -135,7 +132,7 @@ class Chaos:
         if g.rng.random() < 0.3:
             self.as_on_a_fresh_host()
         if g.rng.random() < 0.3:
-            self.traffic()
+            traffic(g)
         if g.rng.random() < 0.1:
             self.rest()
 
@@ -243,73 +240,6 @@ class Chaos:
             have[name]["addresses"] = [a for a in have[name]["addresses"] if a in wanted]
             assert have[name] == want[name], f"{name}: {difference(have[name], want[name])}"
 
-    def traffic(self) -> None:
-        """A guest's packets leave under the host's address, reach whom they may, and nobody else."""
-        g = self.ground
-        seen, judged, _ = g.look()
-        ready = [guest for guest in g.guests if self.ready(guest, seen, judged.conflicted)]
-        for guest in ready:
-            guest.ns.ip("neigh flush all")  # the gateway's MAC address may be another by the file
-            to, what = gateway(guest.bridge), f"{guest.name} to ping its gateway"
-            wait_until(lambda ns=guest.ns, to=to: ping(ns, to), BOUND, what=what)
-            nat = g.networks[guest.bridge].get("nat")
-            if nat and (nat is True or ("vmbr0" in ways(nat, seen.auto) and nat.get("ipv4", True))):
-                source = "203.0.113.2" if nat is True else nat.get("source", "203.0.113.2")
-                what = f"{guest.name} to get out"
-                answer = wait_until(lambda ns=guest.ns: udp(ns, INTERNET), BOUND, what=what)
-                assert answer.startswith(f"{source}:"), f"{guest.name} is seen as {answer}"
-            if self.leaves6(guest, seen):
-                what = f"{guest.name} to get out by IPv6"
-                answer = wait_until(lambda ns=guest.ns: udp(ns, INTERNET6), BOUND, what=what)
-                assert answer.startswith(f"[{HOST6}]:"), f"{guest.name} is seen as {answer}"
-        untranslated = [who for who in g.echoes["internet"].asked if who.startswith(("10.", "[fd"))]
-        assert not untranslated, f"seen outside: {untranslated}"
-        served = [guest for guest in ready if g.networks[guest.bridge].get("dhcp")]
-        if served:
-            one = g.rng.choice(served)
-            assert crowd(one.ns, 1), f"{one.name} got no answer by DHCP"
-        if len(ready) > 1 and g.rng.random() < 0.3:
-            self.between(*g.rng.sample(ready, 2))
-
-    def leaves6(self, guest: Guest, seen: Snapshot) -> bool:
-        """Whether a guest that is ready leaves translated by IPv6 too."""
-        network = self.ground.networks[guest.bridge]
-        nat, by = network.get("nat"), gateway6(guest.bridge)
-        carried_ = {a.interface.partition("/")[0] for a in seen.addresses[guest.bridge]}
-        wanted = f"{by}/64" in network["addresses"]
-        out = nat and (nat is True or ("vmbr0" in ways(nat, seen.auto6) and nat.get("ipv6", True)))
-        return bool(wanted and out and by in carried_)
-
-    def ready(self, guest: Guest, seen: Snapshot, conflicted: frozenset[str]) -> bool:
-        """Whether a guest is in its own network, with its gateway there, and nothing kept off on purpose."""
-        g, name = self.ground, guest.bridge
-        place = g.where[guest.port]
-        if not place or place.bridge != name or name not in g.networks or name in conflicted:
-            return False
-        guard = g.networks[name].get("guard")
-        if isinstance(guard, dict) and guard.get("strict"):  # no guest has a reservation
-            return False
-        carried_ = {a.interface.partition("/")[0] for a in seen.addresses[name]}
-        subnet = f"10.{files.subnet(name)}.0."
-        elsewhere = [a for other, rows in seen.addresses.items() if other != name for a in rows]
-        if any(a.interface.startswith(subnet) for a in elsewhere):
-            return False  # the host may answer by that interface: natnetd only tells
-        link = seen.links[name]
-        port = Path("/sys/class/net", guest.port, "brport/state").read_text("ascii").strip()
-        calm = port == FORWARDING and not link.stp and not link.forward_delay
-        return calm and gateway(name) in carried_ and guest_address(guest) not in carried_
-
-    def between(self, one: Guest, two: Guest) -> None:
-        """One guest reaches another if the file says so, or if they are neighbours."""
-        may = one.bridge == two.bridge or two.bridge in self.ground.networks[one.bridge].get("reach", ())
-        with Flow(one.ns, guest_address(two)) as flow:
-            if may:
-                what = f"{one.name} to reach {two.name}"
-                wait_until(lambda: flow.ask(0.5), BOUND, what=what)
-            else:
-                answer = flow.ask(ABSENCE)
-                assert answer is None, f"{one.name} must not reach {two.name}: {answer}"
-
     def rest(self) -> None:
         """With nothing to do nothing is written, and the status says so."""
         g = self.ground
@@ -354,33 +284,6 @@ class Chaos:
             return {n.name: n.state for n in told.networks} == want and bool(told.file_error) == g.file_bad
 
         wait_until(right, BOUND, what=f"the status to say {want}, file bad: {g.file_bad}")
-
-
-def ways(nat: dict[str, Any], auto: frozenset[str]) -> list[str] | frozenset[str]:
-    """The uplinks of a network."""
-    named = nat["uplink"]
-    return auto if named == "auto" else [named] if isinstance(named, str) else named
-
-
-def gateway(bridge: str) -> str:
-    """The address of a network that its guests go by."""
-    return f"10.{files.subnet(bridge)}.0.1"
-
-
-def gateway6(bridge: str) -> str:
-    """Its IPv6 address, if it has one."""
-    return f"fd00:{files.subnet(bridge)}::1"
-
-
-def address6(subnet: int, number: int) -> str:
-    """The IPv6 address of a guest."""
-    return f"fd00:{subnet}::{10 + number}"
-
-
-def guest_address(guest: Guest) -> str:
-    """The address of a guest."""
-    number = [name for name, _ in GUESTS].index(guest.name)
-    return f"10.{files.subnet(guest.bridge)}.0.{10 + number}"
 
 
 @contextmanager

@@ -256,6 +256,13 @@ class FakeHost:
             self.links[name] = replace(self.known(name), accept_ra=int(value))
 
 
+class Nobody:
+    """A libnftables that must not be asked."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"libnftables was asked: {name}")
+
+
 @dataclass
 class FakeEach:
     """Makes changes one by one."""

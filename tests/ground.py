@@ -2,17 +2,16 @@
 
 import json
 import random
-import re
 import signal
 import socket
 import subprocess
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import chaos_files as files
+import portraits
 from running import at_home
 
 from natnetd import config
@@ -28,7 +27,6 @@ from natnetd.linux.netlink import NETFILTER, ROUTE, Asker, open_socket
 from natnetd.linux.nfnl import generation
 from natnetd.linux.nft import nftables_context
 from natnetd.model import Config, Network
-from natnetd.page import SAMPLED
 from natnetd.plan import Plan
 from natnetd.reconcile import Pass, decide, reconcile
 from natnetd.rows import FRAMES, TABLE
@@ -43,22 +41,6 @@ OURS = {tuple(TABLE.split()), tuple(FRAMES.split())}
 """Our tables, by family and name."""
 THEIRS = ("10.77.", "172.", "203.0.113.", "198.18.", "2001:db8:203:", "2001:db8:918:")
 """How addresses of others begin; no file has such."""
-PASSING = (
-    "root_id",
-    "bridge_id",
-    "root_port",
-    "root_path_cost",
-    "timer",
-    "ifindex",
-    "designated",
-    "learned",
-    "topology_change",
-)
-"""Words in the names of a bridge's figures that change by themselves."""
-PASSED = "passing"
-"""Ageing time under STP: while the topology changes it is twice the forward delay (br_stp.c)."""
-UNSET = (*PASSING, "ageing_time")
-"""Those, and one that nobody but a harm sets: he may have given his bridge to us."""
 
 
 class Refused(Exception):  # noqa: N818  # somebody was quicker: that is what chaos is like
@@ -269,7 +251,9 @@ class Ground:
     def rules(self, chain: str, table: str = TABLE) -> list[int]:
         """Find the handles of a chain's rules."""
         lines = self.listing(f"chain {table} {chain}").splitlines()
-        return [int(found[1]) for line in lines if not line.endswith("{") and (found := handle_of(line))]
+        return [
+            int(found[1]) for line in lines if not line.endswith("{") and (found := portraits.handle_of(line))
+        ]
 
     def switch(self, path: str, value: str) -> None:
         try:
@@ -312,12 +296,12 @@ class Ground:
         except (subprocess.CalledProcessError, ValueError):
             return {}
         about = link.get("linkinfo", {}).get("info_data", {})
-        figures = {k: v for k, v in about.items() if not any(word in k for word in PASSING)}
+        figures = portraits.figures(about)
         adoptable = name in files.NAMES or name.startswith(("old", "aside"))
         if adoptable:
             figures = {"ageing_time": figures.get("ageing_time")}
         if about.get("stp_state"):
-            figures["ageing_time"] = PASSED
+            figures["ageing_time"] = portraits.PASSED
         plain = ("ifindex", "master", "group") + (() if adoptable else ("mtu", "address", "ifalias"))
         up = None if adoptable else "UP" in link["flags"]
         return {
@@ -329,17 +313,17 @@ class Ground:
                 for a in row.get("addr_info", ())
                 if a["local"].startswith(THEIRS)
             ),
-            "sysctls": {} if adoptable else sysctls(name),
+            "sysctls": {} if adoptable else portraits.sysctls(name),
         }
 
     def altered(self, name: str) -> str:
         """Tell what of a link of somebody else is not as he left it; nothing if all is."""
         have, want = self.portrait(name), self.portraits[name]
         figures = [dict(about.get("figures", {})) for about in (have, want)]
-        if any(found.get("ageing_time") == PASSED for found in figures):
+        if any(found.get("ageing_time") == portraits.PASSED for found in figures):
             for found in figures:
                 found.pop("ageing_time", None)
-        return difference({**have, "figures": figures[0]}, {**want, "figures": figures[1]})
+        return portraits.difference({**have, "figures": figures[0]}, {**want, "figures": figures[1]})
 
     def forget_link(self, index: int, name: str) -> None:
         """A link is about to go by our own hand."""
@@ -374,14 +358,14 @@ class Ground:
         nft.set_stateless_output(True)
         nft.set_handle_output(False)
         tables = {table: str(nft.cmd(f"list table {table}")[1]) for table in (TABLE, FRAMES)}
-        found: dict[str, Any] = {"nft": {t: canonical(told) for t, told in tables.items()}}
+        found: dict[str, Any] = {"nft": {t: portraits.canonical(told) for t, told in tables.items()}}
         links = {row["ifname"]: row for row in self.ip_json("-d", "link")}
         addresses = {row["ifname"]: row["addr_info"] for row in self.ip_json("address")}
         for name in bridges:
             link = links.get(name, {})
             about = link.get("linkinfo", {}).get("info_data", {})
             found[name] = {
-                "figures": {k: v for k, v in about.items() if not any(word in k for word in UNSET)},
+                "figures": portraits.figures(about, portraits.UNSET),
                 "link": {k: link.get(k) for k in ("mtu", "group", "address", "ifalias", "txqlen")},
                 "addresses": sorted(
                     f"{a['local']} {a.get('address')}/{a['prefixlen']}"
@@ -421,48 +405,3 @@ def carried(uplink: Uplink) -> tuple[str, ...]:
 def named(network: Network) -> Network:
     """Take an uplink that was looked up for one that the file names."""
     return replace(network, nat=replace(network.nat, auto=False)) if network.nat else network
-
-
-def difference(have: Any, want: Any) -> str:
-    """Tell where two mappings differ."""
-    keys = {**have, **want}
-    return "; ".join(
-        f"{k}: is {have.get(k)}, should be {want.get(k)}" for k in keys if have.get(k) != want.get(k)
-    )
-
-
-def handle_of(line: str) -> re.Match[str] | None:
-    return re.search(r"# handle (\d+)$", line)
-
-
-def canonical(listing: str) -> dict[str, Any]:
-    """Split a table's listing into its blocks, whose order is nobody's business, nor that of elements."""
-    blocks: dict[str, Any] = {}
-    for part in listing.split("\n\n"):
-        flat = re.sub(r",\s*\n\s*", ", ", part)
-        lines = [line.strip() for line in flat.splitlines() if line.strip()]
-        lines = [line for line in lines if line not in ("}", f"table {TABLE} {{", f"table {FRAMES} {{")]
-        if not lines:
-            continue
-        head, *rest = lines
-        if head.split()[1] in SAMPLED:  # what packets count is as it is
-            rest = [line for line in rest if not line.startswith("elements =")]
-        blocks[head] = [
-            sorted(re.findall(r"[^,{}]+", line.partition("=")[2])) if line.startswith("elements =") else line
-            for line in rest
-        ]
-        blocks[head] = [[e.strip() for e in r] if isinstance(r, list) else r for r in blocks[head]]
-        blocks[head] = [sorted(r) if isinstance(r, list) else r for r in blocks[head]]
-    return blocks
-
-
-def sysctls(link: str) -> dict[str, str]:
-    """Read the settings of a link but for forwarding, which ip_forward writes wherever it is switched."""
-    found = {}
-    for version in ("ipv4", "ipv6"):
-        for path in Path("/proc/sys/net", version, "conf", link).glob("*"):
-            heard = path.name == "accept_ra" and link.startswith("vmbr")  # an uplink goes on hearing routers
-            if not heard and path.name not in ("forwarding", "mc_forwarding", "stable_secret", "mtu"):
-                with suppress(OSError):
-                    found[f"{version}.{path.name}"] = path.read_text("ascii")
-    return found

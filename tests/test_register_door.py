@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from test_deputy import HOST
+from deputies import HOST
 from test_registration import MAIN, TEXT, TOLD, WANT
 
 from natnetd.deputy import __main__ as program

@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+from repair_rows import NFT_NAMED, Row, batch, told
 from running import converged, start, undone
-from test_repairs import NFT_NAMED, Row, at_rest, batch, damage, told
+from test_repairs import at_rest, damage
 
 from natnetd.lab.netns import Namespace
 from natnetd.lab.service import Service

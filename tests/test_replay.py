@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from fake import Nobody
 from good_files import GOOD
 
 from natnetd.host import Layer, Scope, Snapshot
@@ -28,13 +29,6 @@ def door(host: Namespace) -> Iterator[NftDoor]:  # noqa: ARG001  # it is that ho
     door = NftDoor()
     yield door
     door.asker.close()
-
-
-class Nobody:
-    """A libnftables that must not be asked."""
-
-    def __getattr__(self, name: str) -> Any:
-        pytest.fail(f"libnftables was asked: {name}")
 
 
 def batches(config: Config) -> list[Sequence[Change[Any]]]:

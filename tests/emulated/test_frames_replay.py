@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from fake import Nobody
 
 from natnetd.host import Layer
 from natnetd.lab.netns import Namespace
@@ -22,13 +23,6 @@ ROWS = (
 
 def change(want: Any, network: str | None = None) -> Change[Any]:
     return Change(Layer.GUARD, "frames", network, f"{want}", None, want)
-
-
-class Nobody:
-    """A libnftables that must not be asked."""
-
-    def __getattr__(self, name: str) -> Any:
-        pytest.fail(f"libnftables was asked: {name}")
 
 
 @pytest.fixture
