@@ -103,8 +103,9 @@ def mark_of_a_bridge_cleared(g: Ground) -> str:
 def bridge_given_to_us(g: Ground) -> str:
     name = g.name()
     g.ip(f"link set {name} group {GROUP}")
-    if not int(Path(f"/sys/class/net/{name}/flags").read_text("ascii"), 16) & IFF_UP:
-        g.look_again()  # the kernel tells nothing of a link that is down
+    with suppress(OSError):  # no file wants it, and it is gone already
+        if not int(Path(f"/sys/class/net/{name}/flags").read_text("ascii"), 16) & IFF_UP:
+            g.look_again()  # the kernel tells nothing of a link that is down
     g.portraits.pop(name, None)
     return name
 
