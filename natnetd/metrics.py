@@ -210,8 +210,8 @@ class Metrics:
         family = CounterMetricFamily(
             "natnetd_dropped_packets", "Packets dropped, by reason.", labels=["reason"]
         )
-        for reason, count in sorted(sample.traffic.drops.items()):
-            family.add_metric([reason], count.packets)
+        for reason, count in sorted(sample.traffic.dropped.items()):
+            family.add_metric([reason], count)
         yield family
         yield GaugeMetricFamily(
             "natnetd_retry_queue_changes", "Changes that failed and wait.", value=sample.retries

@@ -71,6 +71,22 @@ class Nat:
     ipv6: bool = True
     routed6: bool = False  # global prefixes are routed, in and out
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of the packet path that it uses."""
+        persistent = self.persistent and self.source is not None
+        used = {
+            "exempt": self.exempt,
+            "closed4": not self.ipv4,
+            "closed6": not self.ipv6,
+            "routed6": self.routed6,
+            "pools": self.source is not None,
+            "persistent": persistent,
+            "random": self.fully_random,
+            "persistent and random": persistent and self.fully_random,
+        }
+        return tuple(part for part, yes in used.items() if yes)
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -145,11 +161,17 @@ class Guard:
     open_connections: int | None = None  # of each guest at a time
 
     @property
-    def steps(self) -> tuple[str, ...]:
-        """The chains of the page that limit connections."""
-        fresh = (f"fresh_{self.new_connections}",) if self.new_connections else ()
-        crowd = (f"crowd_{self.open_connections}",) if self.open_connections else ()
-        return (*fresh, *crowd)
+    def parts(self) -> tuple[str, ...]:
+        """The parts of the packet path that it uses; each limit is one of its own."""
+        used = {
+            "watch": self.anti_spoof,
+            "bogons": self.bogons,
+            "fresh": self.new_connections,
+            f"fresh_{self.new_connections}": self.new_connections,
+            "crowd": self.open_connections,
+            f"crowd_{self.open_connections}": self.open_connections,
+        }
+        return tuple(part for part, yes in used.items() if yes)
 
     @property
     def bridged(self) -> bool:
@@ -218,6 +240,20 @@ class Network:
         return bool(self.quarantine) or (self.guard is not None and self.guard.bridged)
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of the packet path that it uses besides what all do (`page.PARTS`)."""
+        used = {
+            "routed": self.routed,
+            "inbound": self.inbound,
+            "walls": self.host_access is not None,
+            "forwards": self.forwards,
+            "guests": self.count_guests,
+            "watch": self.quarantine,
+        }
+        own = tuple(part for part, yes in used.items() if yes)
+        return (*own, *(self.nat.parts if self.nat else ()), *(self.guard.parts if self.guard else ()))
+
+    @property
     def ways(self) -> tuple[str, ...]:
         """Interfaces the file names as a way out or in."""
         return (*self.inbound, *(self.nat.uplinks if self.nat else ()))
@@ -249,7 +285,7 @@ class Whole:
     forwards6: bool = False  # and that of IPv6
     ways: frozenset[str] = frozenset()  # interfaces named as uplinks, or as a way in
     any_way: bool = False  # one of them leaves by any uplink
-    steps: frozenset[str] = frozenset()  # the limits in use: chains of the page, each with its set
+    parts: frozenset[str] = frozenset()  # of the packet path, that are in use
     guarded: bool = False  # one of them keeps something from passing between neighbours
     # whose each forward is, by map and key
     doors: Mapping[tuple[str, tuple[str, ...]], tuple[str, Forward]] = field(default_factory=dict)
@@ -269,7 +305,7 @@ class Whole:
             any_way=any(
                 n.routed or (n.nat is not None and not n.nat.uplinks and not n.nat.auto) for n in all_
             ),
-            steps=frozenset(step for n in all_ if n.guard for step in n.guard.steps),
+            parts=frozenset(part for n in all_ for part in n.parts),
             guarded=any(n.guarded for n in all_),
             doors={(name, key): (n.name, f) for n in all_ for f in n.forwards for name, key, _ in f.rows()},
             follows=any(n.mtu_auto or (n.nat is not None and n.nat.auto) for n in all_),

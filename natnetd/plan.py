@@ -8,7 +8,8 @@ from typing import Any, Generic, Protocol, TypeVar
 from natnetd.host import ALL, Layer, Scope, Snapshot
 from natnetd.intervals import in_the_way
 from natnetd.model import Config
-from natnetd.rows import Address, Element
+from natnetd.page import mentioned
+from natnetd.rows import Address, Block, Element
 
 Row = TypeVar("Row")
 
@@ -87,6 +88,22 @@ def diff(
     for key in sorted(want.keys() | have.keys()):
         if want.get(key) != have.get(key):
             yield Change(layer, kind, network, key, have.get(key), want.get(key))
+
+
+def diff_blocks(
+    layer: Layer, kind: str, want: Mapping[str, Block], have: Mapping[str, Block]
+) -> Iterator[Change[Block]]:
+    """Yield the changes of a table's structure.
+
+    A set of another type can only be made anew, while no rule asks it: chains that do are written with it.
+    """
+    changes = list(diff(layer, kind, None, want, have))
+    yield from changes
+    anew = {c.key.split()[1] for c in changes if c.have and c.want and not c.key.startswith("chain ")}
+    done = {c.key for c in changes}
+    for name in sorted(want.keys() & have.keys() - done) if anew else ():
+        if any(mentioned(rule) & anew for rule in want[name].rules):
+            yield Change(layer, kind, None, name, have[name], want[name])
 
 
 def diff_elements(

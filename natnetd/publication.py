@@ -162,7 +162,7 @@ class Publication:
             networks=status.networks(self.config, self.report, self.links, self.tally.total),
             findings=self.report.findings,
             drifts=self.drifts,
-            dropped={reason: c.packets for reason, c in self.tally.total.drops.items()},
+            dropped=self.tally.total.dropped,
             blind=self.report.blind or "",
         )
         text = status.text(fresh).encode("utf-8", "backslashreplace")

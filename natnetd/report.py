@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from natnetd.host import ALL, Finding, Scope, Snapshot, State, Trouble
+from natnetd.page import REASONS
 from natnetd.plan import Change
 from natnetd.rows import Counter
 
@@ -103,7 +104,16 @@ def states(
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Figures of one sample: elements' counters by name, drops by reason."""
+    """Figures of one sample: elements' counters by name, drops by reason and chain ("spoofed leave")."""
 
     elements: Mapping[str, Counter] = field(default_factory=dict)
     drops: Mapping[str, Counter] = field(default_factory=dict)
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Packets dropped, by reason; every reason there is."""
+        found = dict.fromkeys(REASONS, 0)
+        for key, count in self.drops.items():
+            reason = key.partition(" ")[0]
+            found[reason] = found.get(reason, 0) + count.packets
+        return found

@@ -143,7 +143,8 @@ class Block:
 class Table:
     """Our nftables table: its blocks by name ("chain forward"), its elements by name, flags it may have.
 
-    `drops` are packets dropped by our rules, by reason. `whole`: its blocks were looked at, too.
+    `drops` are packets dropped by our rules, by reason and chain ("spoofed leave"). `whole`: its blocks were
+    looked at, too.
     """
 
     blocks: Mapping[str, Block] = field(default_factory=dict)

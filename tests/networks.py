@@ -61,7 +61,7 @@ class Networks:
 
     def drops(self) -> Counter[str]:
         """Count dropped packets by reason."""
-        return Counter({why: c.packets for why, c in self.host.sample().drops.items() if c.packets})
+        return Counter({why: packets for why, packets in self.host.sample().dropped.items() if packets})
 
     @contextmanager
     def dropping(self, reason: str, packets: int = 1) -> Iterator[None]:

@@ -93,7 +93,8 @@ def test_a_change_touches_what_differs_and_is_done_in_one_pass(
     net: Networks, before: tuple[str, str], after: tuple[str, str], changes: int
 ) -> None:
     net.become(ONE % before)
-    assert len(net.become(ONE % after).outcomes) == changes
+    done = net.become(ONE % after).outcomes
+    assert len([o for o in done if o.change.kind != "nft"]) == changes  # with the first one come its chains
     assert net.become(ONE % after).outcomes == ()
 
 

@@ -248,7 +248,7 @@ def test_drops_are_read_as_nft_lists_them(door: NftDoor, host: Namespace) -> Non
     """By hand, for speed; a rule of somebody in our chain, with a comment of his, counts for nothing."""
     host.check(["nft", "-f", "-"], stdin=RULES)
     found = {why: count for why, count in door.sample().drops.items() if count.packets}
-    assert found == {"twice": Counter(5, 300), "once": Counter(7, 70)}
+    assert found == {"twice count": Counter(5, 300), "once count": Counter(7, 70)}
     listed = host.check(["nft", "list chain inet natnetd count"])
     assert all(f'comment "{comment}' in listed for comment in ("twice 1", "twice 2", "once 3", "theirs"))
 

@@ -18,13 +18,17 @@ table ip other { chain c { type filter hook forward priority 7; policy accept; c
     set s { type ifname; elements = { "vmbr1" }; }; }
 table inet other { map m { type ifname : verdict; elements = { "vmbr1" : accept }; }; }
 """
+USING = TWO.replace(
+    "nat: {uplink: vmbr0}\n", "nat: {uplink: vmbr0, fully_random: true}\n    host_access: [22/tcp]\n"
+)
+"""More of the table is there: harm is done to it."""
 
 
 @pytest.fixture
 def service(world: World, directory: Path) -> Service:
     """Start the service on a host with two guests and with tables of others."""
     world.host.check(["nft", "-f", "-"], stdin=FOREIGN)
-    service = start(world.host, directory, TWO)
+    service = start(world.host, directory, USING)
     world.guest("web", "vmbr1", "10.0.0.2/16")
     world.guest("db", "vmbr1", "10.0.0.3/16", kind="tap")
     converged(directory)

@@ -15,7 +15,7 @@ from natnetd.linux.netlink import Asker
 from natnetd.linux.nft import NftDoor
 from natnetd.linux.nftext import script
 from natnetd.model import Config
-from natnetd.page import PAGE, step
+from natnetd.page import PAGE, counting_on, page_with
 from natnetd.plan import Change, make_plan, phases
 from natnetd.rows import TABLE, Block, Counter, Element, Table
 
@@ -75,6 +75,19 @@ def test_it_counts_on(host: Namespace, door: NftDoor) -> None:
     assert listing(host) == before
 
 
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_reason_of_two_chains_goes_on_in_each(host: Namespace, door: NftDoor, recorded: bool) -> None:
+    had = {"spoofed leave": Counter(7, 900), "spoofed watched": Counter(3, 100), "exit leave": Counter(1, 60)}
+    change = Change(Layer.NFT, "nft", None, f"table {TABLE}", None, Table(counting_on(PAGE, had)))
+    assert door.apply([change]) == [None]
+    nft = door.nft
+    lost(host, door)
+    if not recorded:
+        door.recording, door.nft = None, nft
+    assert door.apply([change]) == [None]
+    assert {key: count for key, count in door.sample().drops.items() if count.packets} == had
+
+
 def test_what_was_built_otherwise_is_not_repeated(host: Namespace, door: NftDoor) -> None:
     """A rule of somebody's in our table is no part of it when it comes back."""
     change = Change(Layer.NFT, "nft", None, f"table {TABLE}", None, Table(PAGE))
@@ -89,7 +102,7 @@ def test_what_was_built_otherwise_is_not_repeated(host: Namespace, door: NftDoor
 
 def test_another_page_than_the_recorded_one_is_written(host: Namespace, door: NftDoor) -> None:
     """As after a reload that was overtaken by somebody's flush: other limits are in use now."""
-    some = {name: block for name, block in PAGE.items() if step(name) is None}
+    some = page_with(frozenset())
     change = Change(Layer.NFT, "nft", None, f"table {TABLE}", None, Table(some))
     assert door.apply([change]) == [None]
     before = listing(host)

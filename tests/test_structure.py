@@ -91,7 +91,7 @@ def test_what_rules_have_counted_tells_nothing_of_how_it_is_built(door: NftDoor,
     before = structure(door.asker)
     with host.socket(AF_INET, SOCK_DGRAM) as anybody:
         anybody.sendto(b"?", ("127.0.0.1", 9))
-    assert drops(door.asker)["host"].packets == 1
+    assert drops(door.asker)["host input"].packets == 1
     assert structure(door.asker) == before
 
 

@@ -129,7 +129,7 @@ def looked(path: str) -> status.Status:
         file=path,
         networks=tuple(networks),
         findings=judged.findings,
-        dropped={reason: count.packets for reason, count in total.drops.items()},
+        dropped=total.dropped,
     )
 
 

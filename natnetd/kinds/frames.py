@@ -1,15 +1,14 @@
 """The table of the bridges: what guests of one network may not send each other. There while one needs it."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from ipaddress import IPv6Address, collapse_addresses
 from typing import Any
 
 from natnetd.host import Layer, Snapshot
 from natnetd.model import Config, Guard, Network, sort_of
-from natnetd.page import FRAME_PAGE
-from natnetd.plan import Change, diff, diff_elements
-from natnetd.rows import FRAMES, Block, Element, Table, derived_mac
+from natnetd.page import FRAME_PAGE, counting_on
+from natnetd.plan import Change, diff, diff_blocks, diff_elements
+from natnetd.rows import FRAMES, Element, Table, derived_mac
 
 NAME = "frames"
 LAYER = Layer.GUARD
@@ -32,14 +31,13 @@ def structure(seen: Snapshot, *, needed: bool) -> Iterator[Change[Any]]:
     key, there = f"table {FRAMES}", seen.frames
     if there is not None and not there.whole:
         return
-    drops = there.drops if there else seen.before.drops
-    page = {name: replace(block, counts=drops) for name, block in FRAME_PAGE.items()}
+    page = counting_on(FRAME_PAGE, {**seen.before.drops, **(there.drops if there else {})})
     if there is None or not needed:
         have = {key: Table(there.blocks)} if there else {}
         yield from diff(LAYER, NAME, None, {key: Table(page)} if needed else {}, have)
         return
     yield from diff(LAYER, NAME, None, {key: Table()}, {key: Table(flags=there.flags)})
-    yield from diff(LAYER, NAME, None, page, dict[str, Block](there.blocks))
+    yield from diff_blocks(LAYER, NAME, page, there.blocks)
 
 
 def elements(network: Network, machine: str) -> Iterator[Element]:

@@ -1,13 +1,12 @@
 """The constant part of the packet path: the table as a whole, or the blocks of it that differ."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from natnetd.host import Layer, Snapshot
 from natnetd.model import Config
-from natnetd.page import PAGE, step
-from natnetd.plan import Change, diff
+from natnetd.page import counting_on, page_with
+from natnetd.plan import Change, diff, diff_blocks
 from natnetd.rows import TABLE, Block, Table
 
 NAME = "nft"
@@ -25,14 +24,13 @@ def plan(config: Config, seen: Snapshot) -> Iterable[Change[Any]]:
         yield from diff(LAYER, NAME, None, want, have)
         return
     yield from diff(LAYER, NAME, None, {key: Table()}, {key: Table(flags=seen.table.flags)})
-    yield from diff(LAYER, NAME, None, page(config, seen), seen.table.blocks)
+    yield from diff_blocks(LAYER, NAME, page(config, seen), seen.table.blocks)
 
 
 def page(config: Config, seen: Snapshot) -> Mapping[str, Block]:
-    """The page with the limits in use.
+    """The page with the parts in use.
 
     Its drop counters go on from the figures of the table, or else the last ones seen.
     """
-    drops = seen.table.drops if seen.table else seen.before.drops
-    used = {None, *config.all.steps}
-    return {name: replace(block, counts=drops) for name, block in PAGE.items() if step(name) in used}
+    drops = {**seen.before.drops, **(seen.table.drops if seen.table else {})}
+    return counting_on(page_with(config.all.parts), drops)

@@ -9,11 +9,12 @@ from natnetd.linux.nfnl import INET, NFT, TABLE_NAME, head
 from natnetd.rows import Counter
 
 GETRULE = NFT | 7
-EXPRESSIONS, USERDATA = 4, 7
+CHAIN, EXPRESSIONS, USERDATA = 2, 4, 7
+NUL = b"\0"
 
 
 def drops(asker: Asker, family: int = INET) -> dict[str, Counter]:
-    """Sum the counters of our rules by reason; nothing if there is no table. Raises HostError."""
+    """Sum the counters of our rules by reason and chain; nothing if there is no table. Raises HostError."""
     found: dict[str, Counter] = {}
     for payload in asker.dump(GETRULE, head(family) + attribute(1, TABLE_NAME)):
         rule = inside(payload[4:])
@@ -21,8 +22,9 @@ def drops(asker: Asker, family: int = INET) -> dict[str, Counter]:
         for expression in each(rule.get(EXPRESSIONS, b"")):
             about = inside(expression)
             if reason and about[1] == b"counter\0":
-                count, old = inside(about[2]), found.get(reason, Counter())
-                found[reason] = Counter(old.packets + number(count[2]), old.bytes + number(count[1]))
+                key = f"{reason} {rule[CHAIN].rstrip(NUL).decode()}"
+                count, old = inside(about[2]), found.get(key, Counter())
+                found[key] = Counter(old.packets + number(count[2]), old.bytes + number(count[1]))
     return found
 
 

@@ -118,8 +118,7 @@ class NftDoor:
     def remember(self, blocks: Mapping[str, Block]) -> None:
         """Record how the table is made, which is as it should be and was just listed. Raises HostError."""
         known = self.recording is not None and self.recording.blocks == blocks
-        own = page.PAGES[self.name]
-        if not known and all(own.get(name) == block for name, block in blocks.items()):
+        if not known and all(page.known(self.name, block) for block in blocks.values()):
             found = record(self.asker, self.family, blocks)
             self.recording = found if nfnl.generation(self.asker) == self.seen else None
 
@@ -216,7 +215,7 @@ class NftDoor:
         answers: dict[int, HostError | None] = {}
         for turn in (True, False):
             part = [i for i, early in enumerate(first) if early is turn]
-            failed = {block: e for i, e in answers.items() if e for block in written(changes[i].want)}
+            failed = {b.name: e for i, e in answers.items() if e for b in written(changes[i].want)}
             answers |= {i: error for i in part if (error := barred(changes[i].want, failed))}
             left = [i for i in part if i not in answers]
             answers |= dict(zip(left, self.apply([changes[i] for i in left]), strict=True))
@@ -297,21 +296,19 @@ class NftDoor:
 
         Nothing is learned of a listing that somebody may have changed since, or that cannot be had just now.
         """
-        fresh = {name for change in changes for name in written(change.want)} - self.learned
+        fresh = {b.name: (*b.header, *b.rules) for change in changes for b in written(change.want)}
+        fresh = {name: lines for name, lines in fresh.items() if not self.learned.issuperset(lines)}
         listing = None
         with suppress(HostError):
             listing = self.listing() if fresh else None
         if listing is None or nfnl.generation(self.asker) != self.committed:
             return
-        self.learned |= fresh
         for name, lines in page.read_blocks(listing):
-            block = page.PAGES[self.name].get(name)
-            if block is None or name not in fresh:
-                continue
-            wanted = (*block.header, *block.rules)
+            wanted = fresh.get(name, ())
             for have, want in zip(map(page.stateless, lines), wanted, strict=False):
                 if len(lines) == len(wanted) and have != want:
                     self.spelling[have] = want
+            self.learned.update(wanted)
 
 
 def removal(change: Change[Any]) -> Element | None:
@@ -320,9 +317,9 @@ def removal(change: Change[Any]) -> Element | None:
     return row if change.want is None and isinstance(row, Element) and row.key != CATCH_ALL else None
 
 
-def written(row: object) -> Iterable[str]:
-    """Name the blocks that a change writes."""
-    return row.blocks if isinstance(row, Table) else [row.name] if isinstance(row, Block) else []
+def written(row: object) -> Iterable[Block]:
+    """The blocks that a change writes."""
+    return row.blocks.values() if isinstance(row, Table) else [row] if isinstance(row, Block) else []
 
 
 def barred(row: object, failed: Mapping[str, HostError]) -> HostError | None:

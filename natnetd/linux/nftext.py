@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from natnetd.page import KEY_TYPES, PAGES, RANGED, reason, step
+from natnetd.page import KEY_TYPES, PAGES, RANGED, reason
 from natnetd.plan import Change
 from natnetd.rows import CATCH_ALL, TABLE, Block, Counter, Element, Table
 
@@ -43,29 +43,13 @@ def name_in(name: str, table: str) -> str:
 
 
 def structure(changes: Sequence[Change[Block]], table: str) -> Iterator[str]:
-    """Replace what differs. A set of another type can only be made anew, while no rule asks it."""
-    missing = {c.want.name for c in changes if c.want and c.have is None}
-    stale = [c.want.name for c in changes if c.want and c.have and not c.want.name.startswith("chain ")]
-    counts = next((c.want.counts for c in changes if c.want), {})
+    """Replace what differs: chains are emptied first, since what they ask can only be made anew then."""
     wanted = {c.want.name: c.want for c in changes if c.want}
-    if stale:
-        chains = {
-            name: Block(name, b.header, b.rules, counts)
-            for name, b in PAGES[table].items()
-            if b.name.startswith("chain ") and (step(name) is None or f"set {step(name)}" in stale)
-        }
-        wanted = chains | wanted
-    touched = {name for name in wanted if name.startswith("chain ")} - missing
-    yield from (f"flush {name_in(name, table)}" for name in sorted(touched))
-    yield from (f"delete {name_in(name, table)}" for name in stale)
-    for change in changes:
-        if (
-            change.want
-            and change.have
-            and change.want.name in touched
-            and hook(change.have) != hook(change.want)
-        ):
-            yield f"delete {name_in(change.want.name, table)}"
+    there = [(c.have, c.want) for c in changes if c.have and c.want]
+    chains = [(have, want) for have, want in there if want.name.startswith("chain ")]
+    yield from (f"flush {name_in(want.name, table)}" for _, want in chains)
+    yield from (f"delete {name_in(w.name, table)}" for _, w in there if not w.name.startswith("chain "))
+    yield from (f"delete {name_in(want.name, table)}" for have, want in chains if hook(have) != hook(want))
     yield from written((wanted[name] for name in PAGES[table] if name in wanted), table)
 
 

@@ -7,9 +7,10 @@ from ground import Ground, Refused
 
 from harm.way import harm
 from natnetd.linux.elements import elements
-from natnetd.page import KEY_TYPES, PAGE, RANGED, SAMPLED, VALUE_TYPES, filled, step
+from natnetd.page import KEY_TYPES, PAGE, RANGED, SAMPLED, VALUE_TYPES, filled
 
-CHAINS = [name.split()[1] for name in PAGE if name.startswith("chain ") and not step(name)]
+LIMITS = ("fresh_", "crowd_")
+CHAINS = [own for kind, own in map(str.split, PAGE) if kind == "chain" and not own.startswith(LIMITS)]
 SETS = [name.split()[1] for name in PAGE if filled(name)]
 MAPS = [name.split()[1] for name in PAGE if name.startswith("map ")]
 CHAIN_OF = {"fresh": "fresh_10", "crowd": "crowd_500"}
