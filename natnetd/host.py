@@ -200,16 +200,13 @@ class Snapshot:
         """Whether natnetd made a bridge: it carries our group or, if that was reset, the MAC we gave it."""
         return link.ours or (link.kind == "bridge" and link.mac == derived_mac(self.machine, link.name))
 
-    def ports(self, bridge: str) -> tuple[Link, ...]:
-        """Links plugged into a bridge."""
-        if bridge not in self.links:
-            return ()
-        index = self.links[bridge].index
-        return tuple(link for link in self.links.values() if link.master == index)
-
-    def taken_bridges(self) -> frozenset[int]:
-        """Indexes of links that have ports."""
-        return frozenset(link.master for link in self.links.values() if link.master is not None)
+    def plugged(self) -> Mapping[int, Sequence[Link]]:
+        """Ports by the index of what they are plugged into."""
+        found: dict[int, list[Link]] = {}
+        for link in self.links.values():
+            if link.master is not None:
+                found.setdefault(link.master, []).append(link)
+        return found
 
     def unplugged(self) -> "Snapshot":
         """The same host with nobody plugged into a bridge of ours: what `--force` acts upon."""

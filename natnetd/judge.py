@@ -1,8 +1,8 @@
 """What stands in the way of each network; pure. A finding is explained, never a reason to refuse a file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address
 
 from natnetd.host import Finding, Snapshot, State
 from natnetd.listening import forwards
@@ -34,28 +34,37 @@ class Judged:
 def judge(config: Config, seen: Snapshot) -> Judged:
     """Compare what is wanted with what the host allows."""
     by_index = {link.index: link for link in seen.links.values()}
-    carried = {
-        IPv4Interface(a.interface).ip
-        for rows in seen.addresses.values()
-        for a in rows
-        if ":" not in a.interface
-    }
+    pools = any(network.nat and network.nat.source for network in config.networks.values())
+    carried = set(carried4(seen)) if pools else set[IPv4Address]()
+    plugged = seen.plugged()
     findings: list[Finding] = []
     for network in config.networks.values():
-        findings += taken(network, seen)
+        findings += taken(network, seen, plugged)
         findings += uplinks(network, seen, by_index)
         findings += source(network, carried)
         findings += astray(network, config, seen.auto | seen.auto6)
         findings += wayless(network, seen.auto6)
-        findings += sizes(network, seen)
+        findings += sizes(network, seen, plugged)
         findings += cut_off(network)
     findings += dict.fromkeys(forwards(config, seen))
-    findings += in_use(config, seen)
+    findings += in_use(config, seen, plugged)
     findings += dict.fromkeys(surroundings(config, seen))
     return Judged.of(config, tuple(findings))
 
 
-def taken(network: Network, seen: Snapshot) -> Iterator[Finding]:
+def carried4(seen: Snapshot) -> Iterator[IPv4Address]:
+    """Yield the IPv4 addresses of the host."""
+    for rows in seen.addresses.values():
+        for row in rows:
+            if ":" not in row.interface:
+                yield IPv4Address(row.interface.partition("/")[0])
+
+
+Plugged = Mapping[int, Sequence[Link]]
+"""Ports by the index of their bridge."""
+
+
+def taken(network: Network, seen: Snapshot, plugged: Plugged) -> Iterator[Finding]:
     """A name that belongs to something else."""
     link = seen.links.get(network.name)
     if link is None or seen.owns(link):
@@ -68,7 +77,7 @@ def taken(network: Network, seen: Snapshot) -> Iterator[Finding]:
         yield conflict(
             network, f"{link.name} holds the host's default route: it is an uplink, not a network of guests"
         )
-    nics = [port.name for port in seen.ports(link.name) if port.kind in PHYSICAL]
+    nics = [port.name for port in plugged.get(link.index, ()) if port.kind in PHYSICAL]
     if nics:
         ports = ", ".join(sorted(nics))
         yield conflict(
@@ -113,11 +122,11 @@ def source(network: Network, carried: set[IPv4Address]) -> Iterator[Finding]:
         yield Finding(network.name, State.IN_SYNC, text)
 
 
-def sizes(network: Network, seen: Snapshot) -> Iterator[Finding]:
+def sizes(network: Network, seen: Snapshot, plugged: Plugged) -> Iterator[Finding]:
     """Ports of another size than their bridge."""
     link = seen.links.get(network.name)
     if link is not None and link.kind == "bridge":
-        yield from misfits(network, link, seen.ports(network.name))
+        yield from misfits(network, link, plugged.get(link.index, ()))
 
 
 def cut_off(network: Network) -> Iterator[Finding]:
@@ -126,10 +135,10 @@ def cut_off(network: Network) -> Iterator[Finding]:
         yield Finding(network.name, State.IN_SYNC, f"cut off: {', '.join(network.quarantine)}")
 
 
-def in_use(config: Config, seen: Snapshot) -> Iterator[Finding]:
+def in_use(config: Config, seen: Snapshot, plugged: Plugged) -> Iterator[Finding]:
     """Bridges of ours that no network wants, but guests do."""
     for name, link in seen.links.items():
-        if link.ours and name not in config.networks and (ports := seen.ports(name)):
-            plugged = ", ".join(sorted(port.name for port in ports)[:5])
-            text = f"is in no configuration, but has ports ({plugged}): unplug them, or use apply --force"
+        if link.ours and name not in config.networks and (ports := plugged.get(link.index)):
+            some = ", ".join(sorted(port.name for port in ports)[:5])
+            text = f"is in no configuration, but has ports ({some}): unplug them, or use apply --force"
             yield Finding(name, State.IN_USE, text)

@@ -27,7 +27,7 @@ def plan(config: Config, seen: Snapshot) -> Iterable[Change[Any]]:
         want = full(network, seen.machine) if ours else explicit(network)
         have = {} if link is None else {name: observed(link, want)}
         yield from diff(LAYER, NAME, name, {name: want}, have)
-    taken = seen.taken_bridges()
+    taken = seen.plugged().keys()
     for name, link in seen.links.items():
         if link.ours and name not in config.networks and link.index not in taken:
             yield Change(LAYER, NAME, name, name, observed(link, full(Network(name), "")), None)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TypedDict
 
 from natnetd.errors import HostError
-from natnetd.linux.netlink import Asker, attribute, attributes
+from natnetd.linux.netlink import Asker, attribute, attributes, some_attributes
 from natnetd.rows import PROTO, Address, Link
 
 RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE = 18, 22, 26
@@ -25,6 +25,23 @@ IFA_ADDRESS, IFA_LOCAL, IFA_PROTO = 1, 2, 11
 RTA_DST, RTA_OIF, RTA_MULTIPATH, RTA_TABLE = 1, 4, 9, 15
 RT_TABLE_MAIN, RTPROT_KERNEL, UNICAST = 254, 2, 1
 IFF_UP = 1
+OF_LINK = frozenset(
+    {
+        IFLA_ADDRESS,
+        IFLA_IFNAME,
+        IFLA_MTU,
+        IFLA_MASTER,
+        IFLA_LINKINFO,
+        IFLA_IFALIAS,
+        IFLA_AF_SPEC,
+        IFLA_GROUP,
+    }
+)
+OF_INFO = frozenset({INFO_KIND, INFO_DATA})
+OF_BRIDGE = frozenset({BR_FORWARD_DELAY, BR_STP_STATE})
+OF_ADDRESS = frozenset({IFA_ADDRESS, IFA_LOCAL, IFA_PROTO})
+FAMILIES = frozenset({int(socket.AF_INET), int(socket.AF_INET6)})
+INET_CONF, INET6_CONF = frozenset({1}), frozenset({2})  # IFLA_INET_CONF, IFLA_INET6_CONF
 
 
 def number(payload: bytes) -> int:
@@ -72,15 +89,16 @@ def one_link(asker: Asker, body: bytes) -> list[Link]:
 def link(payload: bytes) -> Link:
     """Read one link message."""
     _family, _type, index, flags, _change = LINK_HEAD.unpack_from(payload)
-    found = attributes(payload, 16, len(payload))
+    found = some_attributes(payload, OF_LINK, 16)
     kind, stp, delay = "", None, None
     if IFLA_LINKINFO in found:
-        about = attributes(found[IFLA_LINKINFO], 0, len(found[IFLA_LINKINFO]))
+        about = some_attributes(found[IFLA_LINKINFO], OF_INFO)
         kind = text(about.get(INFO_KIND, b""))
         if kind == "bridge" and INFO_DATA in about:
-            bridge = attributes(about[INFO_DATA], 0, len(about[INFO_DATA]))
+            bridge = some_attributes(about[INFO_DATA], OF_BRIDGE)
             stp = number(bridge[BR_STP_STATE]) != 0
             delay = round(number(bridge[BR_FORWARD_DELAY]) / 10)  # USER_HZ hundredths
+    spec = some_attributes(found.get(IFLA_AF_SPEC, b""), FAMILIES)
     return Link(
         index=index,
         name=text(found[IFLA_IFNAME]),
@@ -93,8 +111,8 @@ def link(payload: bytes) -> Link:
         alias=text(found.get(IFLA_IFALIAS, b"")),
         stp=stp,
         forward_delay=delay,
-        forwarding=forwarding(found.get(IFLA_AF_SPEC, b"")),
-        **six(found.get(IFLA_AF_SPEC, b"")),
+        forwarding=forwarding(spec.get(socket.AF_INET, b"")),
+        **six(spec.get(socket.AF_INET6, b"")),
     )
 
 
@@ -104,10 +122,9 @@ def kind_of(found: dict[int, bytes]) -> str:
     return text(attributes(about, 0, len(about)).get(INFO_KIND, b""))
 
 
-def forwarding(spec: bytes) -> bool | None:
-    """Find conf.X.forwarding in IFLA_AF_SPEC: AF_INET, IFLA_INET_CONF (1), IPV4_DEVCONF_FORWARDING first."""
-    inet = attributes(spec, 0, len(spec)).get(socket.AF_INET, b"")
-    conf = attributes(inet, 0, len(inet)).get(1, b"")
+def forwarding(inet: bytes) -> bool | None:
+    """Find conf.X.forwarding in what IFLA_AF_SPEC says of AF_INET: IPV4_DEVCONF_FORWARDING comes first."""
+    conf = some_attributes(inet, INET_CONF).get(1, b"")
     return number(conf) != 0 if conf else None
 
 
@@ -118,13 +135,12 @@ class Six(TypedDict, total=False):
     accept_ra: int
 
 
-def six(spec: bytes) -> Six:
-    """Find conf.X.forwarding and accept_ra in IFLA_AF_SPEC: AF_INET6, IFLA_INET6_CONF (2), DEVCONF_* 0 and 3.
+def six(inet6: bytes) -> Six:
+    """Find conf.X.forwarding and accept_ra in what IFLA_AF_SPEC says of AF_INET6: DEVCONF_* 0 and 3.
 
     They are not there with IPv6 off, or an MTU below its least.
     """
-    inet6 = attributes(spec, 0, len(spec)).get(socket.AF_INET6, b"")
-    conf = attributes(inet6, 0, len(inet6)).get(2, b"")
+    conf = some_attributes(inet6, INET6_CONF).get(2, b"")
     if len(conf) < 16:
         return {}
     forwarding_, _, _, accept_ra = struct.unpack_from("=4i", conf)
@@ -145,7 +161,7 @@ def addresses(asker: Asker, names: Mapping[int, str], index: int = 0) -> dict[st
     for payload in asker.dump(RTM_GETADDR, ADDRESS_HEAD.pack(0, 0, 0, 0, index)):
         family, length, _flags, _scope, index = ADDRESS_HEAD.unpack_from(payload)
         if index in names and family in (socket.AF_INET, socket.AF_INET6):
-            fields = attributes(payload, 8, len(payload))
+            fields = some_attributes(payload, OF_ADDRESS, 8)
             own = socket.inet_ntop(family, fields.get(IFA_LOCAL) or fields[IFA_ADDRESS])
             marked = fields.get(IFA_PROTO, b"\0")[0] == PROTO
             found.setdefault(names[index], []).append(Address(names[index], f"{own}/{length}", marked))

@@ -82,6 +82,21 @@ def attributes(buffer: bytes, offset: int, end: int) -> dict[int, bytes]:
     return found
 
 
+def some_attributes(buffer: bytes, wanted: frozenset[int], offset: int = 0) -> dict[int, bytes]:
+    """Split off those that are wanted, until all are found: a link has 110, of which 12 matter to us."""
+    found: dict[int, bytes] = {}
+    end, left = len(buffer), len(wanted)
+    while offset + 4 <= end and left:
+        length, kind = PAIR.unpack_from(buffer, offset)
+        if length < 4:
+            break
+        if (kind := kind & 0x3FFF) in wanted:
+            found[kind] = buffer[offset + 4 : offset + length]
+            left -= 1
+        offset += (length + 3) & ~3
+    return found
+
+
 def attribute(kind: int, payload: bytes) -> bytes:
     """Pack one attribute, padded to four bytes."""
     return PAIR.pack(4 + len(payload), kind) + payload + b"\0" * (-len(payload) & 3)
