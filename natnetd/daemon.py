@@ -66,6 +66,9 @@ class Following(Protocol):
     def follow(self, known: frozenset[str], known6: frozenset[str], /) -> bool:
         """Take it that these ways are known; the first time return whether they are others by now."""
 
+    def strange(self, seen: frozenset[str], seen6: frozenset[str], /) -> bool:
+        """Say whether these ways are others than those that are known."""
+
 
 class Watching(Protocol):
     """The source of link events, told what matters."""
@@ -257,11 +260,16 @@ class Daemon:
             self.times.publish = min(self.times.publish, soon)
 
     def follow_way(self, config: Config, report: Report) -> None:
-        """Hear of another way to the internet wherever one matters that the file does not name."""
+        """Hear of another way to the internet wherever one matters that the file does not name.
+
+        A look at less than everything may see one that is about to be told of, or gone again by then.
+        """
+        way, seen = self.around.way, (report.seen.auto, report.seen.auto6)
         matters = config.all.follows or config.all.any_way or config.all.forwards6
-        if not matters or self.around.way is None or report.scope != ALL or report.blind:
+        if not matters or way is None or report.blind:
             return
-        if self.around.way.follow(report.seen.auto, report.seen.auto6):
+        looked = config.all.follows or report.scope.networks is None
+        if way.follow(*seen) if report.scope == ALL else looked and way.strange(*seen):
             self.times.retry = self.around.clock()
             self.retry_scope = self.missed = ALL
 

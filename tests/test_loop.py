@@ -108,6 +108,20 @@ class Events:
 
 
 @dataclass
+class Way:
+    """Knows the way that the last look at everything saw."""
+
+    known: tuple[frozenset[str], frozenset[str]] = frozenset(), frozenset()
+
+    def follow(self, known: frozenset[str], known6: frozenset[str], /) -> bool:
+        self.known = known, known6
+        return False
+
+    def strange(self, seen: frozenset[str], seen6: frozenset[str], /) -> bool:
+        return self.known != (seen, seen6)
+
+
+@dataclass
 class Stage:
     """A daemon and all that surrounds it."""
 
@@ -115,6 +129,7 @@ class Stage:
     host: Host = field(default_factory=Host)
     script: Script = field(default_factory=Script)
     follows: list[float] = field(default_factory=list)
+    way: Way | None = None
 
     def play(self, *acts: Any, text: str | None = ONE) -> Daemon:
         """Run a daemon through some acts, to its end."""
@@ -126,6 +141,7 @@ class Stage:
             wake=self.script,
             events=Events(),
             follow=lambda: self.follows.append(self.script.now),
+            way=self.way,
             clock=self.script.clock,
         )
         outlets, state = Outlets(self.directory / "run"), State(self.directory / "state")
@@ -168,6 +184,20 @@ def test_lost_events_are_made_good_by_a_look_at_everything(stage: Stage) -> None
     daemon = stage.play(Wakeup(ADDRESSES.scope, overrun=True))
     assert stage.host.looks == [ALL, ALL]
     assert "natnetd_netlink_overruns_total 1.0" in daemon.public.metrics.render().decode()
+
+
+def test_a_way_that_is_away_for_a_moment_is_looked_at_again(stage: Stage) -> None:
+    """A look at something else saw that, and its news comes when it is as it was: it tells nothing."""
+    table = Wakeup(Scope(None, frozenset({Layer.NFT})))
+
+    def away() -> Wakeup:
+        stage.host.auto = frozenset()
+        return table
+
+    stage.way, stage.host.auto = Way(), frozenset({"vmbr0"})
+    stage.play(table, away, ADDRESSES, text=ONE.replace("uplink: vmbr0", "uplink: auto"))
+    assert stage.host.looks == [ALL, table.scope, table.scope, ALL, ADDRESSES.scope]
+    assert stage.way.known == (frozenset(), frozenset())
 
 
 def test_signs_of_life_come_in_silence_from_the_start(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

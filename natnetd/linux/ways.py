@@ -110,6 +110,10 @@ class WayEvents:
             self.socket.setsockopt(SOL_NETLINK, ADD_MEMBERSHIP, group)
         return both(self.asker) != self.known
 
+    def strange(self, seen: frozenset[str], seen6: frozenset[str] = frozenset()) -> bool:
+        """Say whether these ways are others than those that are known, if any are."""
+        return self.known not in (None, (seen, seen6))
+
     def read(self) -> Iterator[Notice]:
         """Look the way up if anything may have changed it; tell if it did."""
         concerned = False
