@@ -274,16 +274,18 @@ class Ground:
     def portrait_of_table(self, family: str, name: str) -> str:
         """List a table by a process: the cache of a context in use has been seen to hold chains twice.
 
-        So has a process's own, where somebody commits while it reads: only a calm moment's listing counts.
+        So has a process's own, where somebody commits while it reads, or is refused, which changes no
+        generation: only what is listed twice in a row in a calm moment counts.
         """
         words = ["nft", "-s", "-a", "list", "table", family, name]
-        told = ""
+        last: str | None = None
+        told: str | None = None
         for _ in range(CALM):
             before = generation(self.filter)
-            told = subprocess.run(words, text=True, capture_output=True, check=False).stdout
-            if generation(self.filter) == before:
+            last, told = told, subprocess.run(words, text=True, capture_output=True, check=False).stdout
+            if generation(self.filter) == before and told == last:
                 break
-        return told
+        return told or ""
 
     def remember_link(self, name: str) -> None:
         self.portraits[name] = self.portrait(name)

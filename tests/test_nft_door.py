@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from natnetd.errors import HostError
 from natnetd.host import ALL, NO_HINT, Before, Hint, Layer, Scope
 from natnetd.lab.netns import Namespace
 from natnetd.linux import nfnl, open_host
@@ -114,6 +115,33 @@ def test_elements_added_by_hand_are_those_that_nft_would_add(door: NftDoor, host
     assert door.commit(script(changes)) is None
     assert by_hand == host.check(["nft", "list", "table", "inet", "natnetd"])
     assert {row.name for row in ROWS} == (door.look() or Table()).elements.keys()
+
+
+class Stuttering:
+    """A libnftables that so many times lists a chain twice, empty then, as it has been seen to do."""
+
+    def __init__(self, nft: Any, times: int) -> None:
+        self.nft, self.times = nft, times
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.nft, name)
+
+    def cmd(self, text: str) -> tuple[int, str, str]:
+        code, out, problem = self.nft.cmd(text)
+        self.times -= 1
+        again = f"\n\tchain leave {{\n\t}}\n{'}'}\n" if self.times >= 0 else "}\n"
+        return code, str(out).removesuffix("}\n") + again, problem
+
+
+def test_a_chain_that_is_listed_twice_is_no_drift(door: NftDoor) -> None:
+    door.nft = Stuttering(door.nft, 3)
+    seen = door.look()
+    assert seen is not None
+    assert seen.blocks == PAGE
+    door.listed = door.last = None
+    door.nft.times = 99
+    with pytest.raises(HostError, match="twice"):
+        door.look()
 
 
 def test_a_key_that_the_kernel_refuses_is_explained_and_spoils_no_other(door: NftDoor) -> None:

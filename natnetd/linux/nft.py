@@ -36,6 +36,7 @@ add table bridge natnetd_probe
 add chain bridge natnetd_probe c { type filter hook prerouting priority filter; }
 add rule bridge natnetd_probe c meta ibrname "lo" accept
 """
+LISTINGS = 5  # tries to list the table undisturbed
 FLAGS = re.compile(r"^\tflags ([\w, ]+)$", re.MULTILINE)
 
 
@@ -151,14 +152,27 @@ class NftDoor:
             return None
         if self.listed is not None and self.listed[0] == built:
             return self.listed[1]
+        out = self.told()
+        if out is not None:
+            self.listed = (built, out) if structure(self.asker, self.family) == built else None
+        return out
+
+    def told(self) -> str | None:
+        """Have libnftables list the structure; None if there is no table. Raises HostError.
+
+        While somebody's transactions come or are refused it may tell of a chain twice, once without rules.
+        """
         self.nft.set_terse_output(True)
-        code, out, problem = self.nft.cmd(f"list table {self.name}")
-        if code and nfnl.table_there(self.asker, self.family):
-            raise HostError(f"cannot list table {self.name}: {said(problem)}")
-        if code:
-            return None
-        self.listed = (built, str(out)) if structure(self.asker, self.family) == built else None
-        return str(out)
+        for _ in range(LISTINGS):
+            code, out, problem = self.nft.cmd(f"list table {self.name}")
+            if code and nfnl.table_there(self.asker, self.family):
+                raise HostError(f"cannot list table {self.name}: {said(problem)}")
+            if code:
+                return None
+            names = [name for name, _ in page.read_blocks(str(out))]
+            if len(names) == len(set(names)):
+                return str(out)
+        raise HostError(f"nft lists parts of table {self.name} twice: somebody changes it all the time")
 
     def spelled(self, name: str, lines: Iterable[str]) -> Block:
         """Read a listed block in the words of the page."""
