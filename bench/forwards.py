@@ -5,16 +5,12 @@ from collections.abc import Iterator
 from bench import place, raw
 from bench.disturb import Asking, Element
 from bench.figures import Row, Spread
-from bench.packets import measured, rate
+from bench.packets import measured, rate, table
 from bench.place import Asked
 from bench.repair import by_natnetd
-from natnetd import config
-from natnetd.host import Layer, Scope, Snapshot
-from natnetd.kinds import KINDS
+from natnetd.host import Layer, Scope
 from natnetd.linux.elements import get_element
 from natnetd.linux.netlink import NETFILTER, Asker
-from natnetd.linux.nftext import script
-from natnetd.plan import make_plan, phases
 
 MANY = 1000
 FIRST = 10000  # port
@@ -58,12 +54,6 @@ def text(networks: int, forwards: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def table(forwards: int) -> str:
-    """Write the table of one network with so many forwards."""
-    plan = make_plan(KINDS, config.parse(text(1, forwards), "bench.yaml"), Snapshot(), NFT)
-    return "".join(script(batch) for _layer, batch in phases(KINDS, plan))
-
-
 def rows(asked: Asked) -> Iterator[Row]:
     """Yield rows for repairs, with all forwards in one network and one in each, and for packets."""
     for networks in asked.sizes:
@@ -71,7 +61,7 @@ def rows(asked: Asked) -> Iterator[Row]:
         if asked.brief:
             return
     for new, what in ((False, "packets/s, established"), (True, "new flows/s")):
-        none, many = (rate(measured(asked, table(number), new=new)) for number in (0, MANY))
+        none, many = (rate(measured(asked, table(text(1, number)), new=new)) for number in (0, MANY))
         yield Row("forwards", f"{what}, {MANY:,} forwards", 1, "k/s", many, "no forwards", none)
 
 

@@ -11,12 +11,13 @@ from pathlib import Path
 from bench import place, raw
 from bench.blast import BATCH, Blaster
 from bench.figures import Row, Spread
-from bench.place import Asked, empty, fresh_plan
-from natnetd.host import Layer, Scope
+from bench.place import Asked, empty
+from natnetd.config import parse
+from natnetd.host import Layer, Scope, Snapshot
 from natnetd.kinds import KINDS
 from natnetd.lab.world import World
 from natnetd.linux.nftext import script
-from natnetd.plan import phases
+from natnetd.plan import make_plan, phases
 
 INTERNET = "198.51.100.7"
 FIRST = 2000  # port
@@ -32,13 +33,18 @@ table ip linear {
 
 def natnetd(networks: int) -> str:
     """Write natnetd's table for so many networks."""
-    plan = fresh_plan(networks, Scope(None, frozenset({Layer.NFT})))
+    return table(place.text(networks))
+
+
+def table(file: str) -> str:
+    """Write natnetd's table for a file."""
+    plan = make_plan(KINDS, parse(file, "bench.yaml"), Snapshot(), Scope(None, frozenset({Layer.NFT})))
     return "".join(script(batch) for _layer, batch in phases(KINDS, plan))
 
 
 def counting() -> str:
     """Write the same for one network whose guests are counted one by one."""
-    return natnetd(1) + f'add element inet natnetd metered {{ "{place.name(0)}" }}\n'
+    return table(place.text(1).replace("addresses: ", "count_guests: true, addresses: "))
 
 
 def linear(position: int) -> str:
