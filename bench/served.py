@@ -1,12 +1,14 @@
 """What a dnsmasq for each network costs: its start, and repairs beside those of a host without."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from bench.disturb import Address, Element, Victim
 from bench.disturb_whole import Table
 from bench.figures import Row, Spread
-from bench.place import Asked, Place, cpu, place, text
+from bench.place import Asked, Place, as_in_unit, cpu, place, text
 from bench.repair import by_natnetd
 
 REPAIRED: tuple[tuple[str, Callable[[int], Victim]], ...] = (
@@ -39,8 +41,21 @@ def repairs(there: Place, networks: int, runs: int) -> Iterator[tuple[str, Sprea
     for what, make in REPAIRED:
         victim = make(networks)
         there.reload()
-        yield what, by_natnetd(there, victim, runs)
+        with no_worse_than_natnetd():
+            spread = by_natnetd(there, victim, runs)
+        yield what, spread
         victim.close()
+
+
+@contextmanager
+def no_worse_than_natnetd() -> Iterator[None]:
+    """Look on with its priority: behind 1,000 dnsmasq that run, whoever looks sees a repair a second late."""
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    os.setpriority(os.PRIO_PROCESS, 0, int(as_in_unit("Nice")))
+    try:
+        yield
+    finally:
+        os.setpriority(os.PRIO_PROCESS, 0, own)
 
 
 def reloaded(there: Place, file: str) -> float:
