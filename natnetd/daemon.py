@@ -12,7 +12,7 @@ from natnetd import systemd
 from natnetd.doors import Row
 from natnetd.errors import HostError
 from natnetd.flows import Suspects, gap, suspects
-from natnetd.host import ALL, Before, Host, Scope
+from natnetd.host import ALL, Before, Host, Layer, Scope
 from natnetd.host import State as NetworkState
 from natnetd.model import Config
 from natnetd.patience import next_try
@@ -29,6 +29,7 @@ log = logging.getLogger("natnetd")
 
 NEVER = float("inf")
 VERIFY = 60.0  # seconds between two looks at everything
+LISTEN = 2.0  # seconds after which a dnsmasq hears at a new address, or will not by itself
 SETTLE = 0.1  # seconds a changed file is left alone: editors save twice
 PUBLISH = 0.05  # seconds the status may lag behind: repairs go first
 PUBLISH_SHARE = 0.1  # of the time at most: it costs 40 ms for 1,000 networks
@@ -252,6 +253,8 @@ class Daemon:
         elif waiting:
             self.times.retry, self.retry_scope = waiting
         self.follow_way(config, report)
+        if served_anew(config, report):
+            self.times.verify = min(self.times.verify, self.around.clock() + LISTEN)
         self.shut |= shut(report)
         if gap(report):
             self.begin_to_forget(config, ruled_anew=report.reason is Reason.RELOAD)
@@ -326,3 +329,16 @@ class Daemon:
         self.public.show(self.around.host.generation)
         took = self.around.clock() - start
         self.quiet_until = start + took / PUBLISH_SHARE
+
+
+def served_anew(config: Config, report: Report) -> bool:
+    """Whether interfaces have changed by which dnsmasq serves guests.
+
+    It follows by itself, but not if another one still holds the port: then it never tries again. A look
+    at once is too early to see that (`ServiceDoor.look`).
+    """
+    scope = report.scope
+    if scope == ALL or not scope.layers & {Layer.ADDRESS, Layer.LINK}:
+        return False
+    near = config.networks.keys() if scope.networks is None else scope.networks & config.networks.keys()
+    return any(config.networks[name].dns for name in near)

@@ -12,7 +12,7 @@ import pytest
 from fake import FakeHost
 from running import BAD, ONE, TWO
 
-from natnetd.daemon import BLIND_RETRY, PUBLISH, SETTLE, VERIFY, Daemon, Surroundings
+from natnetd.daemon import BLIND_RETRY, LISTEN, PUBLISH, SETTLE, VERIFY, Daemon, Surroundings
 from natnetd.errors import HostError
 from natnetd.flows import Suspects
 from natnetd.host import ALL, Layer, Scope, Snapshot
@@ -184,6 +184,12 @@ def test_lost_events_are_made_good_by_a_look_at_everything(stage: Stage) -> None
     daemon = stage.play(Wakeup(ADDRESSES.scope, overrun=True))
     assert stage.host.looks == [ALL, ALL]
     assert "natnetd_netlink_overruns_total 1.0" in daemon.public.metrics.render().decode()
+
+
+def test_a_dnsmasq_whose_interface_has_changed_is_looked_at_when_it_has_settled(stage: Stage) -> None:
+    stage.play(ADDRESSES, Wakeup(), Wakeup(), text=ONE + "    dns: true\n")
+    assert stage.host.looks == [ALL, ADDRESSES.scope, ALL, ALL]
+    assert stage.script.slept == pytest.approx([LISTEN, VERIFY], abs=0.2)
 
 
 def test_a_way_that_is_away_for_a_moment_is_looked_at_again(stage: Stage) -> None:
