@@ -12,6 +12,7 @@ from bench.figures import Row, Spread
 from bench.place import PORT, Asked, Place, cpu
 from natnetd.daemon import GARBAGE
 from natnetd.lab.service import Service
+from natnetd.lab.world import FIRST
 from natnetd.linux import open_host
 from natnetd.linux.dumps import IFLA_IFNAME, text
 from natnetd.linux.events import IPV4_IFADDR, IPV4_NETCONF, LINKS, drain
@@ -91,12 +92,12 @@ def ready(there: Place) -> float:
 
 
 def foreign(listener: object) -> int:
-    """Count the kernel's news."""
+    """Count the kernel's news, but for those of the uplink's port: its carrier is told of when it suits."""
     count = 0
     for datagram in drain(listener):  # type: ignore[arg-type]
         for *_, start, end in messages(datagram or b""):
             found = attributes(datagram or b"", start + 16, end)
-            count += text(found.get(IFLA_IFNAME, b"")) != "lo"
+            count += text(found.get(IFLA_IFNAME, b"")) not in ("lo", FIRST.port)
     return count
 
 
