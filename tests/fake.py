@@ -335,9 +335,8 @@ class FakeNft:
         there = elements.get(new.name)
         if there is not None and there != new:
             raise RefusedError("File exists")
-        if there is None and not list(
-            in_the_way(elements.values(), [new])
-        ):  # as Linux 6.1 has it: in silence
+        met = list(in_the_way(elements.values(), [new]))
+        if there is None and not met:  # Linux 6.1 says nothing of it
             count = (new.count or Counter()) if new.set in COUNTED else None
             elements[new.name] = replace(new, count=count)
 

@@ -273,7 +273,10 @@ def test_no_name_server_is_asked_when_a_set_was_exchanged_meanwhile(
 
 
 def test_drops_are_read_as_nft_lists_them(door: NftDoor, host: Namespace) -> None:
-    """By hand, for speed; a rule of somebody in our chain, with a comment of his, counts for nothing."""
+    """By hand, for speed; a rule of somebody in our chain, with a comment of his, counts for nothing.
+
+    Nor does a chain of ours that he renamed: the new one goes on from its figures.
+    """
     host.check(["nft", "-f", "-"], stdin=RULES)
     found = {why: count for why, count in door.sample().drops.items() if count.packets}
     assert found == {"twice count": Counter(5, 300), "once count": Counter(7, 70)}
@@ -287,4 +290,6 @@ add rule inet natnetd count counter packets 3 bytes 200 drop comment "twice 2"
 add rule inet natnetd count ip saddr 192.0.2.1 counter packets 7 bytes 70 comment "once 3"
 add rule inet natnetd count counter packets 9 bytes 90 comment "theirs"
 add rule inet natnetd count counter packets 9 bytes 90
+add chain inet natnetd c226
+add rule inet natnetd c226 counter packets 9 bytes 90 drop comment "twice 1"
 """

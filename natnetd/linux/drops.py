@@ -6,11 +6,18 @@ At 1,000 networks its listing takes 15 ms, this 0.3 ms; scrapes are frequent, an
 from natnetd.linux.nested import each, inside, number
 from natnetd.linux.netlink import Asker, attribute
 from natnetd.linux.nfnl import INET, NFT, TABLE_NAME, head
+from natnetd.page import PAGES
 from natnetd.rows import Counter
 
 GETRULE = NFT | 7
 CHAIN, EXPRESSIONS, USERDATA = 2, 4, 7
-NUL = b"\0"
+CHAINS = {
+    own.encode() + b"\0": own
+    for page in PAGES.values()
+    for kind, _, own in (name.partition(" ") for name in page)
+    if kind == "chain"
+}
+"""Our chains, as the kernel writes their names; others in our table may be called anything."""
 
 
 def drops(asker: Asker, family: int = INET) -> dict[str, Counter]:
@@ -21,8 +28,8 @@ def drops(asker: Asker, family: int = INET) -> dict[str, Counter]:
         reason = comment(rule.get(USERDATA, b"")).rpartition(" ")[0]
         for expression in each(rule.get(EXPRESSIONS, b"")):
             about = inside(expression)
-            if reason and about[1] == b"counter\0":
-                key = f"{reason} {rule[CHAIN].rstrip(NUL).decode()}"
+            if reason and about[1] == b"counter\0" and (chain := CHAINS.get(rule[CHAIN])):
+                key = f"{reason} {chain}"
                 count, old = inside(about[2]), found.get(key, Counter())
                 found[key] = Counter(old.packets + number(count[2]), old.bytes + number(count[1]))
     return found

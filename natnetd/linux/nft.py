@@ -172,7 +172,8 @@ class NftDoor:
             names = [name for name, _ in page.read_blocks(str(out))]
             if len(names) == len(set(names)):
                 return str(out)
-        raise HostError(f"nft lists parts of table {self.name} twice: somebody changes it all the time")
+        why = "somebody changes rules all the time: see `nft monitor`"
+        raise HostError(f"nft lists parts of table {self.name} twice: {why}")
 
     def spelled(self, name: str, lines: Iterable[str]) -> Block:
         """Read a listed block in the words of the page."""

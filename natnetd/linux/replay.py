@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from natnetd.errors import HostError
 from natnetd.linux.adding import Request, counting
+from natnetd.linux.drops import CHAIN as RULE_CHAIN
 from natnetd.linux.drops import EXPRESSIONS, GETRULE, USERDATA, comment
 from natnetd.linux.elements import ELEMENTS, GETSETELEM, NEWSETELEM
 from natnetd.linux.nested import each, inside
@@ -21,7 +22,6 @@ NEWTABLE, NEWCHAIN, NEWRULE, NEWSET = NFT | 0, NFT | 3, NFT | 6, NFT | 9
 NLM_F_APPEND = 0x800
 TABLE, NAME = 1, 2
 CHAIN = (TABLE, 3, 4, 5, 7, 10)  # name, hook, policy, type, flags
-RULE_CHAIN = 2
 SET = (TABLE, NAME, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 15, 17, 18)  # all but handle and figures
 SET_ID = 10
 ANONYMOUS = b"__"
