@@ -9,7 +9,7 @@ from natnetd.around import Around
 from natnetd.doors import Forward
 from natnetd.errors import HostError
 from natnetd.model import Config, Network
-from natnetd.rows import Address, Counter, Element, Link, Port, Register, Served, Table, derived_mac
+from natnetd.rows import Address, Checksum, Counter, Element, Link, Port, Register, Served, Table, derived_mac
 
 
 class Layer(StrEnum):
@@ -21,6 +21,7 @@ class Layer(StrEnum):
     ADDRESS = "address"
     SYSCTL = "sysctl"
     REGISTER = "register"
+    TRAFFIC = "traffic"
     SERVICE = "service"
 
 
@@ -178,7 +179,8 @@ class Before:
 class Snapshot:
     """One look at the host, within a scope; `auto` are the interfaces by which it sends to the internet.
 
-    `frames` is our table of the bridges, `guardable` whether this kernel can have it.
+    `frames` is our table of the bridges, `guardable` whether this kernel can have it. `checksums` are those
+    that it completes, by bridge; None if it cannot.
     """
 
     links: Mapping[str, Link] = field(default_factory=dict)
@@ -193,6 +195,7 @@ class Snapshot:
     machine: str = ""
     register: Register | None = None
     served: Served | None = None
+    checksums: Mapping[str, Checksum] | None = None
     around: Around = field(default_factory=Around)
     before: Before = field(default_factory=Before)
 
@@ -230,6 +233,7 @@ class Snapshot:
             frames=self.frames and of_networks(self.frames, inside),
             register=self.register and self.register.within(inside),
             served=self.served and self.served.within(inside),
+            checksums=self.checksums and {n: row for n, row in self.checksums.items() if n in inside},
         )
 
 

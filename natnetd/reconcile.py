@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from natnetd import dnsmasq, guards, registered
+from natnetd import checksums, dnsmasq, guards, registered
 from natnetd.errors import HostError
 from natnetd.host import ALL, Before, Finding, Hint, Host, Layer, Scope, Snapshot
 from natnetd.judge import Judged, judge
@@ -16,7 +16,12 @@ from natnetd.rows import Element
 from natnetd.ways import resolved
 
 NOTHING_KNOWN = Before()
-NOTED = ((Layer.REGISTER, registered), (Layer.SERVICE, dnsmasq), (Layer.GUARD, guards))
+NOTED = (
+    (Layer.REGISTER, registered),
+    (Layer.SERVICE, dnsmasq),
+    (Layer.GUARD, guards),
+    (Layer.TRAFFIC, checksums),
+)
 TABLES = frozenset({Layer.NFT, Layer.GUARD})
 
 

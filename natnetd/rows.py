@@ -230,6 +230,17 @@ class Served:
         return replace(self, servers={n: row for n, row in self.servers.items() if n in names})
 
 
+ANSWERS = "udp from port 67 to port 68"
+"""What a bridge's checksums are completed of: answers of DHCP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """What our filters at a bridge's egress complete the checksum of, before a guest reads it."""
+
+    of: tuple[str, ...] = (ANSWERS,)
+
+
 def derived_mac(machine: str, name: str) -> str:
     """A stable, locally administered unicast MAC (IEEE 802: bit 1 set, bit 0 clear in the first octet).
 

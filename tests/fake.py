@@ -14,6 +14,7 @@ from natnetd.rows import (
     Address,
     Block,
     Bridge,
+    Checksum,
     Counter,
     Element,
     Link,
@@ -62,6 +63,7 @@ class FakeHost:
     auto: frozenset[str] = frozenset()
     auto6: frozenset[str] = frozenset()
     served: Served = field(default_factory=Served)
+    checksums: dict[str, Checksum] | None = field(default_factory=dict)
     writes: int = 0
     broken: frozenset[str] = frozenset()
     full: frozenset[str] = frozenset()
@@ -91,6 +93,7 @@ class FakeHost:
             machine="fake",
             register=self.register if Layer.REGISTER in scope.layers else None,
             served=self.look_at_servers(near) if Layer.SERVICE in scope.layers else None,
+            checksums=self.look_at_checksums(near) if Layer.TRAFFIC in scope.layers else None,
             before=before,
         )
 
@@ -128,6 +131,7 @@ class FakeHost:
             Layer.SYSCTL: FakeEach(self, self.change_setting),
             Layer.REGISTER: FakeEach(self, self.change_stanza),
             Layer.SERVICE: FakeEach(self, self.change_server),
+            Layer.TRAFFIC: FakeEach(self, self.change_checksum),
         }
 
     # --- links
@@ -154,6 +158,7 @@ class FakeHost:
             case Change(want=None):
                 gone = self.links.pop(self.known(change.key).name)
                 self.addresses.pop(gone.name, None)
+                (self.checksums or {}).pop(gone.name, None)
                 freed = {
                     n: replace(link, master=None)
                     for n, link in self.links.items()
@@ -216,6 +221,20 @@ class FakeHost:
         self.served = replace(
             self.served, servers=servers | ({change.key: change.want} if change.want else {})
         )
+
+    # --- checksums
+
+    def look_at_checksums(self, near: frozenset[str] | None) -> dict[str, Checksum] | None:
+        if self.checksums is None:
+            return None
+        return {n: row for n, row in self.checksums.items() if near is None or n in near}
+
+    def change_checksum(self, change: Change[Checksum]) -> None:
+        if self.checksums is None:
+            raise RefusedError("No such file or directory")
+        self.checksums.pop(change.key, None)
+        if change.want:
+            self.checksums[self.known(change.key).name] = change.want
 
     # --- addresses and settings
 

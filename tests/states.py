@@ -29,9 +29,11 @@ from natnetd.model import (
 )
 from natnetd.page import FRAME_PAGE, PAGE
 from natnetd.rows import (
+    ANSWERS,
     GROUP,
     Address,
     Block,
+    Checksum,
     Counter,
     Element,
     Register,
@@ -268,6 +270,11 @@ def hosts(draw: st.DrawFn) -> FakeHost:
     host.served = Served(servers={n: Server(draw(st.sampled_from([(), ("?",)]))) for n in sorted(names)})
     host.guardable = draw(st.booleans())
     host.frames = draw(tables(FRAME_PAGE, FRAME_SETS)) if host.guardable else None
+    marks = draw(st.sets(st.sampled_from([link.name for link in bridges]))) if bridges else set()
+    rows = {
+        n: Checksum(draw(st.sampled_from([(ANSWERS,), ("?",), (ANSWERS, ANSWERS)]))) for n in sorted(marks)
+    }
+    host.checksums = draw(st.sampled_from([rows, None]))
     host.default_links = frozenset(draw(st.sets(st.sampled_from((*UPLINKS, "vmbr1")), max_size=1)))
     host.register = draw(st.none() | registers())
     return host

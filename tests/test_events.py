@@ -15,6 +15,7 @@ from natnetd.linux.netlink import ROUTE, Asker
 from natnetd.rows import GROUP, Port
 from natnetd.wake import Wakeup
 
+FILTER = "tc qdisc add dev {0} clsact && tc filter add dev {0} egress u32 match u32 0 0 classid 1:1"
 FORWARDING = "echo 0 >/proc/sys/net/ipv4/conf/{}/forwarding"
 
 
@@ -63,6 +64,8 @@ def heard(source: RouteEvents | NftEvents) -> Wakeup:
         (FORWARDING.format("vmbr1"), Layer.SYSCTL, True),
         (FORWARDING.format("vmbr0"), Layer.SYSCTL, False),
         (FORWARDING.format("all"), Layer.SYSCTL, False),
+        ("tc qdisc add dev vmbr1 clsact && tc qdisc del dev vmbr1 clsact", Layer.TRAFFIC, True),
+        (FILTER.format("vmbr1"), Layer.TRAFFIC, True),
         ("ip link set vmbr0 mtu 1400", Layer.LINK, False),
         ("ip link set vmbr1 name old", Layer.LINK, False),
         ("ip link del vmbr1", Layer.LINK, True),
@@ -88,6 +91,8 @@ def test_what_matters_is_told_with_its_place(
         "ip link add docker0 up type bridge",
         FORWARDING.format("other"),
         "ip link set tap1 up",
+        FILTER.format("tap0"),
+        FILTER.format("vmbr0"),
     ],
 )
 def test_what_is_nobodys_business_is_not_told(events: RouteEvents, host: Namespace, deed: str) -> None:

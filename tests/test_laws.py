@@ -161,6 +161,7 @@ def test_teardown_leaves_nothing_of_ours(config: Config, host: FakeHost) -> None
     assert host.table is None
     assert host.frames is None
     assert not any(link.ours for link in host.links.values())
+    assert not host.checksums
     assert not any(row.marked for rows in host.addresses.values() for row in rows.values())
     assert host.register is None or not host.register.recorded
 

@@ -9,6 +9,7 @@ from natnetd.kinds import (
     access,
     address,
     bridge,
+    checksum,
     counters,
     dhcp,
     doors,
@@ -42,6 +43,7 @@ KINDS: tuple[Kind, ...] = (
     frames,
     counters,
     guests,
+    checksum,
     dhcp,
     registration,
 )

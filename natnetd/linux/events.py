@@ -1,4 +1,4 @@
-"""What the kernel says of itself: links, addresses, forwarding (rtnetlink) and nftables (nfnetlink)."""
+"""What the kernel says of itself: links, addresses, filters, forwarding (rtnetlink), nftables (nfnetlink)."""
 
 import errno
 import os
@@ -26,6 +26,8 @@ from natnetd.linux.elements import DELSETELEM, NEWSETELEM, listed
 from natnetd.linux.netlink import NETFILTER, RECEIVE, ROUTE, Asker, attributes, messages, open_socket
 from natnetd.linux.nfnl import BRIDGE as BRIDGE_FAMILY
 from natnetd.linux.nfnl import INET, NEWGEN, TABLE_NAME
+from natnetd.linux.tc import HEAD as TC_HEAD
+from natnetd.linux.tc import RTM_DELQDISC, RTM_DELTFILTER, RTM_NEWTFILTER
 from natnetd.page import KEY_TYPES, SAMPLED
 from natnetd.report import Culprit
 from natnetd.rows import GROUP, PHYSICAL, Link, Port
@@ -33,7 +35,8 @@ from natnetd.wake import NOTHING, Notice
 
 RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_DELADDR, RTM_NEWNETCONF = 16, 17, 20, 21, 80
 RTM_DELROUTE = 25
-LINKS, IPV4_IFADDR, IPV6_IFADDR, IPV4_NETCONF, IPV6_NETCONF = 1, 5, 9, 24, 25
+LINKS, TRAFFIC, IPV4_IFADDR, IPV6_IFADDR, IPV4_NETCONF, IPV6_NETCONF = 1, 4, 5, 9, 24, 25
+GROUPS = LINKS, TRAFFIC, IPV4_IFADDR, IPV6_IFADDR, IPV4_NETCONF, IPV6_NETCONF
 IPV4_ROUTE, IPV6_ROUTE = 7, 11
 NFNLGRP_NFTABLES = 7
 AF_BRIDGE = 7
@@ -44,7 +47,8 @@ INIT_PID_NAMESPACE = 0xEFFFFFFC
 MANY = 200
 SYSCTL_ONLY = frozenset({Layer.SYSCTL})
 FAMILIES = {INET: Layer.NFT, BRIDGE_FAMILY: Layer.GUARD}
-BRIDGE = frozenset({Layer.LINK, Layer.ADDRESS, Layer.SYSCTL, Layer.SERVICE})
+FILTERS = frozenset({RTM_DELQDISC, RTM_NEWTFILTER, RTM_DELTFILTER})
+BRIDGE = frozenset({Layer.LINK, Layer.ADDRESS, Layer.SYSCTL, Layer.SERVICE, Layer.TRAFFIC})
 INTERFACES = Scope(None, frozenset({Layer.LINK, Layer.ADDRESS, Layer.SYSCTL}))
 
 
@@ -65,10 +69,10 @@ def drain(sock: socket.socket) -> Iterator[bytes | None]:
 
 
 class RouteEvents:
-    """Links, addresses and forwarding. Only what concerns `names`, or bridges of ours, is told."""
+    """Links, addresses, filters and forwarding. Only what concerns `names`, or bridges of ours, is told."""
 
     def __init__(self) -> None:
-        self.socket = open_socket(ROUTE, (LINKS, IPV4_IFADDR, IPV6_IFADDR, IPV4_NETCONF, IPV6_NETCONF))
+        self.socket = open_socket(ROUTE, GROUPS)
         self.bridges: frozenset[str] = frozenset()
         self.names: frozenset[str] = frozenset()
         self.all_off = False
@@ -116,6 +120,10 @@ class RouteEvents:
             index = ADDRESS_HEAD.unpack_from(datagram, start)[4]
             if index in self.near:
                 yield Notice(Scope(frozenset({self.near[index]}), frozenset({Layer.ADDRESS}), host=False))
+        elif kind in FILTERS:
+            index = TC_HEAD.unpack_from(datagram, start)[1]
+            if self.near.get(index) in self.bridges:
+                yield Notice(Scope(frozenset({self.near[index]}), frozenset({Layer.TRAFFIC}), host=False))
         elif kind == RTM_NEWNETCONF and datagram[start] == socket.AF_INET6:
             yield from self.hear_router(attributes(datagram, start + 4, end))
         elif kind == RTM_NEWNETCONF:

@@ -19,6 +19,7 @@ from natnetd.linux.nft import NftDoor
 from natnetd.linux.register import RegisterDoor
 from natnetd.linux.rtnl import AddressDoor, LinkDoor
 from natnetd.linux.service import ServiceDoor
+from natnetd.linux.tc import TrafficDoor
 from natnetd.report import Traffic
 from natnetd.rows import FRAMES, Address, Link, Table
 
@@ -39,6 +40,7 @@ class LinuxHost:
     surroundings: Surroundings
     register: RegisterDoor
     service: ServiceDoor
+    traffic: TrafficDoor
     machine: str = ""
     known: list[bool] = field(default_factory=list)
 
@@ -81,6 +83,7 @@ class LinuxHost:
             served=self.service.look(scope.networks, links, addresses)
             if Layer.SERVICE in scope.layers
             else None,
+            checksums=self.traffic.look(near, links) if Layer.TRAFFIC in scope.layers else None,
             around=self.around(scope, links, hint, routes),
             before=before,
         )
@@ -186,9 +189,10 @@ def open_host() -> LinuxHost:
         Layer.SYSCTL: sysctl.SysctlDoor(),
         Layer.SERVICE: (service := ServiceDoor()),
         Layer.REGISTER: (register := RegisterDoor()),
+        Layer.TRAFFIC: (traffic := TrafficDoor(asker)),
     }
     around = Surroundings(nft.asker, asker)
-    return LinuxHost(nft, frames, asker, route, doors, around, register, service, machine_id())
+    return LinuxHost(nft, frames, asker, route, doors, around, register, service, traffic, machine_id())
 
 
 def machine_id() -> str:
