@@ -30,9 +30,9 @@ from natnetd.linux.events import (
     culprit,
     drain,
 )
+from natnetd.linux.libnft import nftables_context
 from natnetd.linux.netlink import NETFILTER, ROUTE, Asker, attributes, messages, open_socket
 from natnetd.linux.nfnl import NEWGEN
-from natnetd.linux.nft import nftables_context
 from natnetd.linux.nftext import script
 from natnetd.plan import phases
 from natnetd.rows import Bridge

@@ -23,9 +23,9 @@ from natnetd.lab.service import Service
 from natnetd.lab.wait import wait_until
 from natnetd.lab.world import FIRST, Guest, Uplink, World
 from natnetd.linux import additions, open_host
+from natnetd.linux.libnft import nftables_context
 from natnetd.linux.netlink import NETFILTER, ROUTE, Asker, open_socket
 from natnetd.linux.nfnl import generation
-from natnetd.linux.nft import nftables_context
 from natnetd.model import Config, Network
 from natnetd.plan import Plan
 from natnetd.reconcile import Pass, decide, reconcile

@@ -12,7 +12,7 @@ from natnetd.errors import HostError
 from natnetd.guards import UNABLE
 from natnetd.kinds import frames, guard
 from natnetd.lab.world import World
-from natnetd.linux.nft import ABLE
+from natnetd.linux.libnft import ABLE
 from natnetd.reconcile import Pass, reconcile
 
 FILE = """\
@@ -91,7 +91,7 @@ def test_the_kernel_is_asked_by_a_dry_run_that_leaves_nothing(world: World, net:
     except HostError:
         able = False
     world.host.check(["nft", "flush", "ruleset"])
-    assert net.host.frames.able() is able
+    assert net.host.guardable is able
     assert world.host.check(["nft", "list", "ruleset"]) == ""
 
 

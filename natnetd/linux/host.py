@@ -14,6 +14,7 @@ from natnetd.host import NO_HINT, Before, Door, Hint, Layer, Scope, Snapshot
 from natnetd.linux import dumps, subnets, sysctl, ways
 from natnetd.linux.around import Surroundings
 from natnetd.linux.conntrack import Purge
+from natnetd.linux.libnft import able
 from natnetd.linux.netlink import ROUTE, Asker
 from natnetd.linux.nft import NftDoor
 from natnetd.linux.register import RegisterDoor
@@ -101,7 +102,7 @@ class LinuxHost:
     def guardable(self) -> bool:
         """Whether this kernel can tell bridges apart, which does not change while it runs."""
         if not self.known:
-            self.known.append(self.frames.able())
+            self.known.append(able(self.frames.nft))
         return self.known[0]
 
     def table(self, door: NftDoor, scope: Scope, hint: Hint) -> Table | None:

@@ -1,64 +1,32 @@
 """The door to our nftables table: libnftables writes it and lists its structure.
 
-One libnftables context belongs to one thread, and keeps the network namespace it was made in. Text goes
-in, one statement on each line: its JSON writer is broken in 1.0.6. Nobody else's table is ever listed.
+Nobody else's table is ever listed.
 """
 
-import ctypes
-import logging
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import nftables
-
 from natnetd import page
 from natnetd.errors import HostError
 from natnetd.linux import nfnl
 from natnetd.linux.adding import Request, adding, fresh, transact
+from natnetd.linux.batch import Batch, written
 from natnetd.linux.drops import drops
 from natnetd.linux.elements import elements, get_element
+from natnetd.linux.libnft import nftables_context, run, said
 from natnetd.linux.netlink import NETFILTER, Asker
 from natnetd.linux.nftext import script
 from natnetd.linux.replay import Recording, record
 from natnetd.linux.structure import Structure, structure
 from natnetd.plan import Change
 from natnetd.report import Traffic
-from natnetd.rows import CATCH_ALL, FRAMES, TABLE, Block, Element, Table
+from natnetd.rows import FRAMES, TABLE, Block, Element, Table
 
-log = logging.getLogger(__name__)
-
-ABLE = """
-add table bridge natnetd_probe
-add chain bridge natnetd_probe c { type filter hook prerouting priority filter; }
-add rule bridge natnetd_probe c meta ibrname "lo" accept
-"""
 LISTINGS = 5  # tries to list the table undisturbed
 FLAGS = re.compile(r"^\tflags ([\w, ]+)$", re.MULTILINE)
-
-
-def nftables_context() -> Any:
-    """Make a libnftables context, bound to this network namespace. Raises HostError."""
-    without_name_servers()
-    try:
-        return nftables.Nftables()
-    except OSError as error:
-        text = f"cannot load libnftables: {error}: install the package libnftables1"
-        raise HostError(text) from error
-
-
-def without_name_servers() -> None:
-    """Have this process ask no name server, only /etc/hosts (nss.h of the GNU C library).
-
-    An element whose set somebody has exchanged for one of addresses meanwhile would be taken for a host's
-    name, and each asked of DNS for 10 s. libnftables has a flag against it from 1.0.7 on only.
-    """
-    configure = getattr(ctypes.CDLL(None), "__nss_configure_lookup", None)
-    if configure is not None:
-        configure(b"hosts", b"files")
 
 
 @dataclass(slots=True)
@@ -165,7 +133,7 @@ class NftDoor:
         self.nft.set_terse_output(True)
         for _ in range(LISTINGS):
             code, out, problem = self.nft.cmd(f"list table {self.name}")
-            if code and nfnl.table_there(self.asker, self.family):
+            if code and self.there:
                 raise HostError(f"cannot list table {self.name}: {said(problem)}")
             if code:
                 return None
@@ -181,64 +149,13 @@ class NftDoor:
         return page.block(name, [self.spelling.get(line, line) for line in plain])
 
     def apply(self, changes: Sequence[Change[Any]], /) -> list[HostError | None]:
-        """Make all changes in one transaction; if it fails, find whose network it is and do the rest."""
-        if not changes:
-            return []
-        if len(changes) > 1 and any(c.have and isinstance(c.want, Table) for c in changes):
-            return self.awake(changes)
-        error = self.write(changes)
-        if error is None:
-            return [None] * len(changes)
-        made_here = any(isinstance(change.want, Table) for change in changes)
-        if not made_here and not nfnl.table_there(self.asker, self.family):
-            return [HostError(f"table {self.name} went away meanwhile", overtaken=True)] * len(changes)
-        return self.without_gone(changes) or self.by_network(changes, error)
+        """Make all changes, in one transaction if it can be."""
+        return Batch(self).apply(changes)
 
-    def without_gone(self, changes: Sequence[Change[Any]]) -> list[HostError | None] | None:
-        """Make changes again without the removal of elements that are gone by now; None if none is.
-
-        Who restores a ruleset while hundreds of them are being removed would have each tried alone (20 ms).
-        """
-        removed = {id(change): removal(change) for change in changes}
-        keys_ = [(row.set, row.key) for row in removed.values() if row]
-        try:
-            there = self.look_at(keys_).elements
-        except HostError:  # a set is of another type by now
-            return None
-        left = [c for c in changes if (row := removed[id(c)]) is None or row.name in there]
-        if len(left) == len(changes):
-            return None
-        answers = dict(zip(map(id, left), self.apply(left), strict=True))
-        return [answers.get(id(change)) for change in changes]
-
-    def by_network(self, changes: Sequence[Change[Any]], error: HostError) -> list[HostError | None]:
-        """Find by halves whose network it is that something is refused of, and make the other changes.
-
-        What has to go goes first: something new may wait for it, of a network that cannot be built or not.
-        """
-        gone = [change.want is None for change in changes]
-        if any(gone) and not all(gone):
-            return self.in_turn(changes, gone)
-        names = sorted({change.network or "" for change in changes})
-        if len(names) == 1:
-            return [error] * len(changes)
-        near = frozenset(names[: len(names) // 2])
-        return self.in_turn(changes, [(change.network or "") in near for change in changes])
-
-    def in_turn(self, changes: Sequence[Change[Any]], first: Sequence[bool]) -> list[HostError | None]:
-        """Apply some of the changes, then the others; keep the order of answers."""
-        answers: dict[int, HostError | None] = {}
-        for turn in (True, False):
-            part = [i for i, early in enumerate(first) if early is turn]
-            failed = {b.name: e for i, e in answers.items() if e for b in written(changes[i].want)}
-            answers |= {i: error for i in part if (error := barred(changes[i].want, failed))}
-            left = [i for i in part if i not in answers]
-            answers |= dict(zip(left, self.apply([changes[i] for i in left]), strict=True))
-        return [answers[i] for i in range(len(changes))]
-
-    def awake(self, changes: Sequence[Change[Any]]) -> list[HostError | None]:
-        """Wake a dormant table first: in that transaction the kernel makes no base chain (EINVAL)."""
-        return self.in_turn(changes, [isinstance(change.want, Table) for change in changes])
+    @property
+    def there(self) -> bool:
+        """Whether the table is there, without looking at it. Raises HostError."""
+        return nfnl.table_there(self.asker, self.family)
 
     def write(self, changes: Sequence[Change[Any]]) -> HostError | None:
         """Make all changes in one transaction; return why it was refused, if it was."""
@@ -279,32 +196,13 @@ class NftDoor:
         return [*whole, *adding(rows, self.family)]
 
     def commit(self, text: str) -> HostError | None:
-        """Run a script as one transaction; return why it was refused, if it was.
-
-        It comes from a memory file, since only then do libnftables' complaints carry a line number.
-        """
-        log.debug("nft:\n%s", text)
+        """Run a script as one transaction; return why it was refused, if it was."""
         self.last = None
         before = nfnl.generation(self.asker)
-        fd = os.memfd_create("natnetd.nft", os.MFD_CLOEXEC)
-        try:
-            os.write(fd, text.encode())
-            code, _out, problem = self.nft.cmd_from_file(f"/proc/self/fd/{fd}")
-        finally:
-            os.close(fd)
-        if code:
-            return HostError(f"nft: {said(problem)}")
-        self.committed = before + 1
-        return None
-
-    def able(self) -> bool:
-        """Whether this kernel takes the rules of the page, by a dry run that leaves nothing behind."""
-        self.nft.set_dry_run(True)
-        try:
-            code, _out, _problem = self.nft.cmd(ABLE)
-        finally:
-            self.nft.set_dry_run(False)
-        return bool(code == 0)
+        error = run(self.nft, text)
+        if error is None:
+            self.committed = before + 1
+        return error
 
     def learn(self, changes: Iterable[Change[Any]]) -> None:
         """Note how this nft spells what was just written, so that a newer one's words are no drift.
@@ -326,31 +224,7 @@ class NftDoor:
             self.learned.update(wanted)
 
 
-def removal(change: Change[Any]) -> Element | None:
-    """The element that a change takes away, if it can be asked for by its key."""
-    row = change.have
-    return row if change.want is None and isinstance(row, Element) and row.key != CATCH_ALL else None
-
-
-def written(row: object) -> Iterable[Block]:
-    """The blocks that a change writes."""
-    return row.blocks.values() if isinstance(row, Table) else [row] if isinstance(row, Block) else []
-
-
-def barred(row: object, failed: Mapping[str, HostError]) -> HostError | None:
-    """Say why an element is not even tried: in a set of another type its name could be asked of DNS."""
-    if not isinstance(row, Element):
-        return None
-    return failed.get(f"set {row.set}") or failed.get(f"map {row.set}")
-
-
 def without_counts(table: Table) -> Table:
     """A table as it stays while nothing is committed: its counters go on."""
     plain = {name: e if e.count is None else replace(e, count=None) for name, e in table.elements.items()}
     return replace(table, elements=plain, drops={})
-
-
-def said(problem: str) -> str:
-    """Make one line of what libnftables complains of."""
-    errors = [line.partition("Error: ")[2] for line in problem.splitlines() if "Error: " in line]
-    return "; ".join(dict.fromkeys(errors)) or problem.strip() or "no reason given"
