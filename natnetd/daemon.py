@@ -3,26 +3,22 @@
 import gc
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from natnetd import systemd
-from natnetd.doors import Row
 from natnetd.errors import HostError
-from natnetd.flows import Suspects, gap, suspects
-from natnetd.host import ALL, Before, Host, Layer, Scope
+from natnetd.forgetting import Forgetting
+from natnetd.host import ALL, Before, Layer, Scope
 from natnetd.host import State as NetworkState
 from natnetd.model import Config
 from natnetd.patience import next_try
+from natnetd.premises import Premises
 from natnetd.publication import Outlets, Publication
 from natnetd.reconcile import TABLES, Pass, reconcile
-from natnetd.report import Reason, Report, Traffic
-from natnetd.rows import Link
-from natnetd.stale import shut
+from natnetd.report import Reason, Report
 from natnetd.state import State
-from natnetd.wake import NOTHING, Wake, Wakeup, orphaned
+from natnetd.wake import NOTHING, Wakeup, orphaned
 from natnetd.wanted import Wanted
 
 log = logging.getLogger("natnetd")
@@ -36,60 +32,6 @@ PUBLISH_SHARE = 0.1  # of the time at most: it costs 40 ms for 1,000 networks
 BLIND_RETRY = 1.0  # seconds
 GARBAGE = 50_000  # objects between two looks for cycles, which cost 5 ms of a plan for 1,000 networks
 UNHEARD = 0.1  # seconds until systemd is told again what it had no room for
-
-
-class Walk(Protocol):
-    """A walk through conntrack, in slices."""
-
-    purged: int
-
-    def step(self) -> bool:
-        """Do one slice; say whether more is to come. Raises OSError."""
-
-
-class Watched(Host, Protocol):
-    """A host whose counters can be read, and whose leaked flows can be forgotten."""
-
-    def sample(self) -> Traffic:
-        """Read the counters. Raises HostError."""
-
-    def purge(self, suspects: Suspects, *, translated: bool = False) -> Walk:
-        """Begin to forget flows that are against the rules, untranslated ones or all. Raises HostError."""
-
-    @property
-    def generation(self) -> int:
-        """The generation of the ruleset up to which nothing is news any more."""
-
-
-class Following(Protocol):
-    """The source of news about the way to the internet."""
-
-    def follow(self, known: frozenset[str], known6: frozenset[str], /) -> bool:
-        """Take it that these ways are known; the first time return whether they are others by now."""
-
-    def strange(self, seen: frozenset[str], seen6: frozenset[str], /) -> bool:
-        """Say whether these ways are others than those that are known."""
-
-
-class Watching(Protocol):
-    """The source of link events, told what matters."""
-
-    def watch(
-        self, bridges: Iterable[str], ways: Iterable[str], links: Mapping[str, Link], *, out: bool = False
-    ) -> None:
-        """Say which interfaces matter, and what is known of them."""
-
-
-@dataclass(slots=True)
-class Surroundings:
-    """All that the loop stands on, made by whoever starts it."""
-
-    host: Watched
-    wake: Wake
-    events: Watching
-    follow: Callable[[], None] = lambda: None
-    way: Following | None = None
-    clock: Callable[[], float] = time.monotonic
 
 
 @dataclass(slots=True)
@@ -110,17 +52,15 @@ class Times:
 class Daemon:
     """One natnetd at work."""
 
-    def __init__(self, path: Path, around: Surroundings, outlets: Outlets, state: State) -> None:
-        self.around = around
+    def __init__(self, path: Path, premises: Premises, outlets: Outlets, state: State) -> None:
+        self.premises = premises
         self.wanted = Wanted(path, state)
         self.public = Publication(outlets, state, self.wanted)
         self.before = Before()
         self.times = Times()
         self.retry_scope = ALL
         self.missed = NOTHING  # what is to be looked at by the next pass, whatever its reason
-        self.walk: Walk | None = None
-        self.suspects: tuple[Config, Suspects] | None = None
-        self.shut: frozenset[Row] = frozenset()  # forwards whose flows are to be forgotten
+        self.forgetting = Forgetting(premises.host, self.public.metrics.purged.inc)
         self.quiet_until = 0.0
 
     # --- the loop
@@ -137,7 +77,7 @@ class Daemon:
         log.info("ready: %s", self.public.line)
         self.live()
         while True:
-            heard = self.around.wake.wait(self.patience())
+            heard = self.premises.wake.wait(self.patience())
             self.live()
             if heard.stop:
                 break
@@ -150,23 +90,23 @@ class Daemon:
 
     def patience(self) -> float:
         """Seconds to sleep at most; none while there are flows to forget."""
-        left = max(0.0, self.times.next() - self.around.clock())
-        return 0.0 if self.walk else min(left, UNHEARD) if systemd.WAITING else left
+        left = max(0.0, self.times.next() - self.premises.clock())
+        return 0.0 if self.forgetting.walk else min(left, UNHEARD) if systemd.WAITING else left
 
     def answer(self, heard: Wakeup) -> None:
         """Do what there is reason for: repairs first, the status last."""
-        now = self.around.clock()
+        now = self.premises.clock()
         if heard.file:
             self.times.file = now + SETTLE
         if heard.look and not self.held(heard):
             self.go(Reason.EVENT, heard)
-        elif self.walk:
-            self.forget()
+        else:
+            self.forgetting.step()
         self.answer_clock(now, reload=heard.reload)
         if heard.rung:
             self.sample()
-            self.public.show(self.around.host.generation)
-        if self.around.clock() >= self.times.publish:
+            self.public.show(self.premises.host.generation)
+        if self.premises.clock() >= self.times.publish:
             self.publish()
 
     def answer_clock(self, now: float, *, reload: bool) -> None:
@@ -174,7 +114,7 @@ class Daemon:
         settled = now >= self.times.file or (now >= self.times.verify and self.times.file == NEVER)
         if settled:
             self.times.file = NEVER
-            self.around.follow()
+            self.premises.follow()
         if reload or (settled and self.wanted.changed()):
             self.reload()
         elif now >= self.times.retry:
@@ -197,7 +137,7 @@ class Daemon:
 
     def live(self) -> None:
         """Give systemd's watchdog a sign of life, and say when the next one is due."""
-        period, now = systemd.watchdog_period(), self.around.clock()
+        period, now = systemd.watchdog_period(), self.premises.clock()
         if period is not None and (self.times.alive == NEVER or now >= self.times.alive - period / 4):
             systemd.notify(WATCHDOG=1)
             self.times.alive = now + period
@@ -207,10 +147,10 @@ class Daemon:
 
     def go(self, reason: Reason, heard: Wakeup | None = None) -> None:
         """Make one pass and report it."""
-        config, host = self.wanted.config, self.around.host
+        config, host = self.wanted.config, self.premises.host
         scope = self.where(reason, heard) | self.missed
         if scope == ALL:
-            self.times.verify = self.around.clock() + VERIFY
+            self.times.verify = self.premises.clock() + VERIFY
         self.times.retry = NEVER
         if config is None:
             return
@@ -218,7 +158,7 @@ class Daemon:
         last, ports = self.public.tally.last, orphaned(self.before.ports, heard.ports)
         before = replace(self.before, counters=last.elements, drops=last.drops, ports=ports)
         report = reconcile(
-            config, host, Pass(reason, scope, before, self.around.clock, culprits=heard.culprits)
+            config, host, Pass(reason, scope, before, self.premises.clock, culprits=heard.culprits)
         )
         self.missed = scope if report.blind else NOTHING
         forgiven = self.before.troubles.keys() - report.seen.before.troubles.keys()
@@ -246,20 +186,18 @@ class Daemon:
         if report.scope.networks is None and report.seen.links:
             ways = config.all.ways | report.seen.default_links | report.seen.auto | report.seen.auto6
             out = config.all.forwards6  # then a new uplink hears no routers by itself: natnetd.kinds.router
-            self.around.events.watch(config.networks, ways, report.seen.links, out=out)
+            self.premises.events.watch(config.networks, ways, report.seen.links, out=out)
         waiting = next_try(self.before)
         if report.blind:
-            self.times.retry, self.retry_scope = self.around.clock() + BLIND_RETRY, ALL
+            self.times.retry, self.retry_scope = self.premises.clock() + BLIND_RETRY, ALL
         elif waiting:
             self.times.retry, self.retry_scope = waiting
         self.follow_way(config, report)
         if served_anew(config, report):
-            self.times.verify = min(self.times.verify, self.around.clock() + LISTEN)
-        self.shut |= shut(report)
-        if gap(report):
-            self.begin_to_forget(config, ruled_anew=report.reason is Reason.RELOAD)
+            self.times.verify = min(self.times.verify, self.premises.clock() + LISTEN)
+        self.forgetting.after(config, report)
         if news:
-            soon = max(self.around.clock() + PUBLISH, self.quiet_until)
+            soon = max(self.premises.clock() + PUBLISH, self.quiet_until)
             self.times.publish = min(self.times.publish, soon)
 
     def follow_way(self, config: Config, report: Report) -> None:
@@ -267,13 +205,13 @@ class Daemon:
 
         A look at less than everything may see one that is about to be told of, or gone again by then.
         """
-        way, seen = self.around.way, (report.seen.auto, report.seen.auto6)
+        way, seen = self.premises.way, (report.seen.auto, report.seen.auto6)
         matters = config.all.follows or config.all.any_way or config.all.forwards6
         if not matters or way is None or report.blind:
             return
         looked = config.all.follows or report.scope.networks is None
         if way.follow(*seen) if report.scope == ALL else looked and way.strange(*seen):
-            self.times.retry = self.around.clock()
+            self.times.retry = self.premises.clock()
             self.retry_scope = self.missed = ALL
 
     def held(self, heard: Wakeup) -> bool:
@@ -288,46 +226,19 @@ class Daemon:
 
     # --- what is not urgent
 
-    def begin_to_forget(self, config: Config, *, ruled_anew: bool) -> None:
-        """Start to look for flows that slipped out through a hole, or that the new rules do not let live."""
-        try:
-            if self.suspects is None or self.suspects[0] is not config:
-                self.suspects = config, suspects(config)
-            them = self.suspects[1]
-            if self.shut:
-                them, ruled_anew = suspects(config, self.shut), True
-            self.walk = self.around.host.purge(them, translated=ruled_anew)
-        except (HostError, OSError) as error:
-            log.warning("cannot look for leaked flows: %s", error)
-
-    def forget(self) -> None:
-        """Forget one slice of leaked flows."""
-        if self.walk is None:
-            return
-        try:
-            more = self.walk.step()
-        except OSError as error:
-            log.warning("cannot look for leaked flows: %s", error)
-            more = False
-        if not more:
-            self.public.metrics.purged.inc(self.walk.purged)
-            if self.walk.purged:
-                log.warning("forgot %d flows that were against the rules", self.walk.purged)
-            self.walk, self.shut = None, frozenset()
-
     def sample(self) -> None:
         """Read the counters and add them up."""
         try:
-            self.public.count(self.around.host.sample())
+            self.public.count(self.premises.host.sample())
         except HostError as error:
             log.warning("cannot read the counters: %s", error)
 
     def publish(self) -> None:
         """Write the status down and hand the figures to scrapes."""
-        start, self.times.publish = self.around.clock(), NEVER
+        start, self.times.publish = self.premises.clock(), NEVER
         self.public.write()
-        self.public.show(self.around.host.generation)
-        took = self.around.clock() - start
+        self.public.show(self.premises.host.generation)
+        took = self.premises.clock() - start
         self.quiet_until = start + took / PUBLISH_SHARE
 
 

@@ -12,10 +12,11 @@ import pytest
 from fake import FakeHost
 from running import BAD, ONE, TWO
 
-from natnetd.daemon import BLIND_RETRY, LISTEN, PUBLISH, SETTLE, VERIFY, Daemon, Surroundings
+from natnetd.daemon import BLIND_RETRY, LISTEN, PUBLISH, SETTLE, VERIFY, Daemon
 from natnetd.errors import HostError
 from natnetd.flows import Suspects
 from natnetd.host import ALL, Layer, Scope, Snapshot
+from natnetd.premises import Premises
 from natnetd.publication import Outlets
 from natnetd.report import Reason, Traffic
 from natnetd.rows import Counter, Link
@@ -136,7 +137,7 @@ class Stage:
         if text is not None:
             self.write(text)
         self.script.acts = iter(acts)
-        around = Surroundings(
+        premises = Premises(
             host=self.host,
             wake=self.script,
             events=Events(),
@@ -145,7 +146,7 @@ class Stage:
             clock=self.script.clock,
         )
         outlets, state = Outlets(self.directory / "run"), State(self.directory / "state")
-        daemon = Daemon(self.directory / "natnetd.yaml", around, outlets, state)
+        daemon = Daemon(self.directory / "natnetd.yaml", premises, outlets, state)
         daemon.run()
         return daemon
 

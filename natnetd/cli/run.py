@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from natnetd import systemd
-from natnetd.daemon import Daemon, Surroundings
+from natnetd.daemon import Daemon
 from natnetd.linux import asking, conntrack, open_host, registering, resolvers
 from natnetd.linux.events import NftEvents, RouteEvents
 from natnetd.linux.files import FileWatch
@@ -16,6 +16,7 @@ from natnetd.linux.leased import LeaseFiles
 from natnetd.linux.lock import Lock
 from natnetd.linux.losses import RouteLoss
 from natnetd.linux.ways import WayEvents
+from natnetd.premises import Premises
 from natnetd.publication import Outlets
 from natnetd.state import State, runtime_directory, state_directory
 from natnetd.wake import Bell, Signals, Source, Wake
@@ -51,7 +52,7 @@ def run(asked: argparse.Namespace) -> int:
         sources += resolvers.sources(Path(host.service.places.resolvers))
     except OSError as error:
         log.warning("cannot watch files of /etc, so they are only looked at now and then: %s", error.strerror)
-    around = Surroundings(
+    premises = Premises(
         host=host,
         wake=Wake(sources),
         events=routes,
@@ -61,7 +62,7 @@ def run(asked: argparse.Namespace) -> int:
     leases = LeaseFiles(host.service.places.leases)
     dropped = (lambda: journal.dropped) if journal else (lambda: 0)
     outlets = Outlets(runtime_directory(), bell.ring, dropped, conntrack.fill, nft_version(), leases.of, read)
-    Daemon(Path(asked.config), around, outlets, State(state_directory())).run()
+    Daemon(Path(asked.config), premises, outlets, State(state_directory())).run()
     lock.release()
     return 0
 
