@@ -23,6 +23,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from natnetd import __version__
+from natnetd.exposition import of_networks
 from natnetd.guests import LIMIT, Counted, Guest, busiest
 from natnetd.host import State
 from natnetd.model import Config
@@ -200,13 +201,13 @@ class Metrics:
             seen = self.samples
             self.ring()
             self.fresh.wait_for(lambda: self.samples > seen, PATIENCE)
-        text: bytes = generate_latest(self.registry)
-        return text
+        sample, text = self.sample, bytes(generate_latest(self.registry))
+        return text + of_networks(sample.states, sample.traffic.elements).encode()
 
     def collect(self) -> Iterator[Any]:
-        """Yield the figures of the sample, for prometheus_client."""
+        """Yield the figures of the sample, but those of each network, for prometheus_client."""
         sample = self.sample
-        yield from of_networks(sample)
+        yield from of_states(sample)
         family = CounterMetricFamily(
             "natnetd_dropped_packets", "Packets dropped, by reason.", labels=["reason"]
         )
@@ -270,30 +271,10 @@ def of_guests(sample: GuestSample) -> Iterator[Any]:
         yield GaugeMetricFamily(name, about, value=value)
 
 
-def of_networks(sample: Sample) -> Iterator[Any]:
-    """Yield states and traffic of networks."""
+def of_states(sample: Sample) -> Iterator[Any]:
+    """Yield how many networks are in which state."""
     states = GaugeMetricFamily("natnetd_networks", "Networks by state.", labels=["state"])
+    counted = Tally(sample.states.values())
     for state in State:
-        states.add_metric([state], sum(found is state for found in sample.states.values()))
+        states.add_metric([state], counted[state])
     yield states
-    synced = GaugeMetricFamily(
-        "natnetd_network_in_sync", "Whether a network is as the file says.", labels=["network"]
-    )
-    for name, found in sorted(sample.states.items()):
-        synced.add_metric([name], int(found is State.IN_SYNC))
-    yield synced
-    packets = CounterMetricFamily(
-        "natnetd_network_forwarded_packets",
-        "Packets forwarded for a network.",
-        labels=["network", "direction"],
-    )
-    size = CounterMetricFamily(
-        "natnetd_network_forwarded_bytes", "Bytes forwarded for a network.", labels=["network", "direction"]
-    )
-    for name, count in sorted(sample.traffic.elements.items()):
-        side, _, network = name.partition(" ")
-        labels = [network, "egress" if side == "tx" else "ingress"]
-        packets.add_metric(labels, count.packets)
-        size.add_metric(labels, count.bytes)
-    yield packets
-    yield size

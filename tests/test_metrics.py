@@ -262,7 +262,7 @@ def test_a_scrape_rings_for_a_fresh_sample_and_takes_the_last_one_if_none_comes(
     rings: list[int] = []
     metrics = Metrics(lambda: rings.append(1))
     metrics.publish(Sample({"vmbr1": State.IN_SYNC}))
-    assert b'natnetd_network_in_sync{network="vmbr1"} 1.0' in metrics.render()
+    assert b'natnetd_network_in_sync{network="vmbr1"} 1' in metrics.render()
     assert rings == [1]
 
 
