@@ -57,8 +57,9 @@ class Chaos:
     told: int = 0
 
     def __post_init__(self) -> None:
-        able = self.ground.eyes.guardable
-        self.harms = [harm for harm in HARMS if able or not harm.frames]
+        eyes = self.ground.eyes
+        able = {"": True, "frames": eyes.guardable, "checksums": eyes.traffic.able}
+        self.harms = [harm for harm in HARMS if able[harm.needs]]
 
     def run(self, steps: int, progress: int = 0) -> None:
         """Set up, do so many steps, and demand rest at the end."""

@@ -13,27 +13,27 @@ SETS = [name.split()[1] for name in FRAME_PAGE if filled(name)]
 T = "bridge natnetd"
 
 
-@harm(3, frames=True)
+@harm(3, needs="frames")
 def frames_deleted(g: Ground) -> None:
     g.commit(f"delete table {T}")
 
 
-@harm(1, frames=True)
+@harm(1, needs="frames")
 def frames_flushed(g: Ground) -> None:
     g.commit(f"flush table {T}")
 
 
-@harm(1, frames=True)
+@harm(1, needs="frames")
 def frames_dormant(g: Ground) -> None:
     g.commit(f"table {T} {{ flags dormant; }}")
 
 
-@harm(1, frames=True)
+@harm(1, needs="frames")
 def frames_made_by_somebody(g: Ground) -> None:
     g.commit(f"table {T} {{ chain theirs {{ type filter hook input priority 3; }}; }}")
 
 
-@harm(5, frames=True)
+@harm(5, needs="frames")
 def frame_element_deleted(g: Ground) -> str:
     name = g.pick(SETS)
     element = g.pick(elements(g.filter, name, BRIDGE))
@@ -41,7 +41,7 @@ def frame_element_deleted(g: Ground) -> str:
     return element.name
 
 
-@harm(5, frames=True)
+@harm(5, needs="frames")
 def frame_element_added(g: Ground) -> str:
     name = g.pick(SETS)
     whole = "flags interval" in FRAME_PAGE[f"set {name}"].header
@@ -50,14 +50,14 @@ def frame_element_added(g: Ground) -> str:
     return f"{name} {parts}"
 
 
-@harm(2, frames=True)
+@harm(2, needs="frames")
 def frame_set_flushed(g: Ground) -> str:
     name = g.pick(SETS)
     g.commit(f"flush set {T} {name}")
     return name
 
 
-@harm(2, frames=True)
+@harm(2, needs="frames")
 def frame_rule_deleted(g: Ground) -> str:
     chain = g.pick(CHAINS)
     number = g.pick(g.rules(chain, T))
@@ -65,7 +65,7 @@ def frame_rule_deleted(g: Ground) -> str:
     return f"{chain} {number}"
 
 
-@harm(2, frames=True)
+@harm(2, needs="frames")
 def frame_rule_added(g: Ground) -> str:
     chain, verb = g.pick(CHAINS), g.rng.choice(["insert", "add"])
     rule = g.rng.choice(["accept", "counter", "drop", "return"])

@@ -10,20 +10,20 @@ Do = Callable[[Ground], str | None]
 
 @dataclass(frozen=True)
 class Harm:
-    """One way to do it; `frames`: it takes a kernel that can have our table of the bridges."""
+    """One way to do it; `needs`: what the kernel must be able to have."""
 
     name: str
     weight: float
     do: Do
-    frames: bool = False
+    needs: str = ""
 
 
 HARMS: list[Harm] = []
 
 
-def harm(weight: float, *, frames: bool = False) -> Callable[[Do], Do]:
+def harm(weight: float, *, needs: str = "") -> Callable[[Do], Do]:
     def note(do: Do) -> Do:
-        HARMS.append(Harm(do.__name__.replace("_", " "), weight, do, frames))
+        HARMS.append(Harm(do.__name__.replace("_", " "), weight, do, needs))
         return do
 
     return note
