@@ -1,5 +1,6 @@
 """Fixtures: a fresh host in a network namespace of its own for each test, and the lab's world around it."""
 
+import logging
 import os
 import stat
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import settings
 from networks import Networks
 from running import at_home
+from stage import Stage
 
 from natnetd.lab import libc
 from natnetd.lab.netns import Namespace
@@ -80,3 +82,10 @@ def net(world: World) -> Iterator[Networks]:
     """Have natnetd at hand on that host."""
     with Networks.of(world) as networks:
         yield networks
+
+
+@pytest.fixture
+def stage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Stage:
+    """Set the stage; the log is kept."""
+    caplog.set_level(logging.INFO)
+    return Stage(tmp_path)
