@@ -18,7 +18,7 @@ from natnetd.model import Config
 from natnetd.page import FRAME_PAGE, PAGE
 from natnetd.plan import Change, make_plan, phases
 from natnetd.reconcile import Pass, decide, reconcile
-from natnetd.rows import Link, Register, Table
+from natnetd.rows import GROUP, Link, Register, Table
 from natnetd.ways import resolved
 
 
@@ -111,6 +111,17 @@ def test_a_guests_bridge_with_a_nic_is_no_way_out_to_a_narrow_look_either() -> N
     seen = FakeHost(links=links, addresses={"vault": {}}).look(ALL, Before())
     plan = make_plan(KINDS, parse(text, "f"), seen, Scope(frozenset(), frozenset({Layer.SYSCTL})))
     assert [str(c) for c in plan if "vault" in c.key] == []
+
+
+def test_a_bridge_that_is_left_over_with_a_nic_is_no_way_out_either() -> None:
+    """Found by the law above: a narrow look leaves it out, whose it is no network says any more."""
+    links = {
+        "old": Link(3, "old", "bridge", group=GROUP, accept_ra=1, forwarding6=False),
+        "eno9": Link(4, "eno9", "", master=3, accept_ra=1, forwarding6=False),
+    }
+    seen = FakeHost(links=links, addresses={"old": {}}).look(ALL, Before())
+    plan = make_plan(KINDS, parse("networks: {a: {addresses: 'fd00::1/64', routed: true}}", "f"), seen)
+    assert [str(c) for c in plan if c.kind == "router" and "old" in c.key] == []
 
 
 @given(configs(), hosts(), scopes())

@@ -43,10 +43,14 @@ def plan(config: Config, seen: Snapshot) -> Iterable[Change[Any]]:
 
 
 def hearing(config: Config, seen: Snapshot) -> frozenset[str]:
-    """Interfaces by which the host may hear routers: those named, and those that lead out of it."""
+    """Interfaces by which the host may hear routers: those named, and those that lead out of it.
+
+    A bridge of ours does not, whoever is plugged in: a narrow look knows nothing of one that is left over.
+    """
     out = {link.name for link in seen.links.values() if link.kind in PHYSICAL and not link.master}
     by_index = {link.index: link.name for link in seen.links.values()}
     out |= {by_index.get(link.master or 0, "") for link in seen.links.values() if outer(link)}
+    out -= {link.name for link in seen.links.values() if link.ours}
     return frozenset(config.all.ways | seen.auto6 | out) - config.all.names - {"lo", ""}
 
 
