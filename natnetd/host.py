@@ -90,7 +90,8 @@ class Hint:
 
     `register`: whether to look at Proxmox VE's list of bridges; None: if this is a Proxmox VE host.
     `follows`: the way to the internet matters too, and so do the `sizes` of these interfaces. A wide look
-    asks who holds ports that `doors` forward.
+    asks who holds ports that `doors` forward. `completes`: some checksums are to be completed, so that it
+    matters whether this kernel can.
     """
 
     elements: tuple[Element, ...] = ()
@@ -99,6 +100,7 @@ class Hint:
     follows: bool = False
     sizes: frozenset[str] = frozenset()
     doors: tuple[Forward, ...] = ()
+    completes: bool = True
 
 
 NO_HINT = Hint()

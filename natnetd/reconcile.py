@@ -85,7 +85,10 @@ def hint(config: Config, scope: Scope, before: Before = NOTHING_KNOWN) -> Hint:
     sized = any(network.mtu_auto for network in config.networks.values())
     sizes = config.all.ways | before.auto | before.auto6 if sized else frozenset()
     doors = tuple(f for n in config.networks.values() for f in n.forwards) if scope.networks is None else ()
-    return Hint(elements, config.all.ways, config.proxmox.register, config.all.follows, sizes, doors)
+    completes = any(network.dhcp for network in config.networks.values())
+    return Hint(
+        elements, config.all.ways, config.proxmox.register, config.all.follows, sizes, doors, completes
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,10 @@ class Kernel:
 def test_the_kernel_is_asked_once_whether_it_can(error: int, *, able: bool) -> None:
     kernel = Kernel(OSError(error, "no"))
     door = tc.TrafficDoor(kernel)  # type: ignore[arg-type]  # as much of a socket as it needs
+    assert door.look((), {}, wanted=False) == {}
+    assert kernel.asked == 0  # it would load a module
     assert (door.able, door.able, kernel.asked) == (able, able, 1)
+    assert door.look((), {}, wanted=True) == ({} if able else None)
 
 
 THEIRS = "tc filter add dev vmbr1 egress prio 28257 u32 match ip dport 68 0xffff classid 1:1"
@@ -100,8 +103,8 @@ def test_filters_of_others_are_no_business_of_ours(net: Networks) -> None:
     links = net.host.look(ALL, Before()).links
     index, door = links["vmbr1"].index, tc.TrafficDoor(net.host.asker, [True])
     assert list(door.shared()) == [index]
-    assert door.look(None, links) == {}
-    assert door.look(frozenset({"vmbr1"}), links) == {}
+    assert door.look(None, links, wanted=True) == {}
+    assert door.look(frozenset({"vmbr1"}), links, wanted=True) == {}
     assert [tc.at_our_place(row) for row in door.all(index, tc.EGRESS)].count(True) == 1
     door.clear(index, last=True)
     assert "clsact" in check(["tc", "qdisc", "show", "dev", "vmbr1"])

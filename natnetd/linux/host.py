@@ -84,7 +84,9 @@ class LinuxHost:
             served=self.service.look(scope.networks, links, addresses)
             if Layer.SERVICE in scope.layers
             else None,
-            checksums=self.traffic.look(near, links) if Layer.TRAFFIC in scope.layers else None,
+            checksums=self.traffic.look(near, links, wanted=hint.completes)
+            if Layer.TRAFFIC in scope.layers
+            else None,
             around=self.around(scope, links, hint, routes),
             before=before,
         )

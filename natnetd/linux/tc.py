@@ -103,9 +103,14 @@ class TrafficDoor:
     asker: Asker
     known: list[bool] = field(default_factory=list)
 
-    def look(self, names: Iterable[str] | None, links: Mapping[str, Link]) -> Mapping[str, Checksum] | None:
-        """See our filters on bridges, by name; None if this kernel has no such action. Raises HostError."""
-        if not self.able:
+    def look(
+        self, names: Iterable[str] | None, links: Mapping[str, Link], *, wanted: bool
+    ) -> Mapping[str, Checksum] | None:
+        """See our filters on bridges, by name; None if they are wanted of a kernel that has no such action.
+
+        Raises HostError. Where none is wanted the kernel is not asked, for it would load a module for nobody.
+        """
+        if wanted and not self.able:
             return None
         near = links.keys() if names is None else links.keys() & names
         bridges = {links[name].index: name for name in near if links[name].kind == "bridge"}
