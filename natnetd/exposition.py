@@ -26,12 +26,16 @@ def family(name: str, kind: str, about: str, rows: Iterable[tuple[str, int]]) ->
 
 
 def of_networks(states: Mapping[str, State], traffic: Mapping[str, Counter]) -> str:
-    """Write states and traffic of networks; the keys of traffic are elements, like "tx vmbr1"."""
+    """Write states and traffic of networks; the keys of traffic are elements, like "tx vmbr1".
+
+    What else was counted, as by an earlier version, is not shown.
+    """
     synced = [(f"network={quoted(n)}", int(found is State.IN_SYNC)) for n, found in sorted(states.items())]
     moved: list[tuple[str, Counter]] = []
     for element, count in sorted(traffic.items()):
         side, _, name = element.partition(" ")
-        moved.append((f'direction="{DIRECTIONS[side]}",network={quoted(name)}', count))
+        if side in DIRECTIONS:
+            moved.append((f'direction="{DIRECTIONS[side]}",network={quoted(name)}', count))
     forwarded = "natnetd_network_forwarded"
     packets = [(labels, count.packets) for labels, count in moved]
     size = [(labels, count.bytes) for labels, count in moved]

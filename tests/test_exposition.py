@@ -55,4 +55,5 @@ def meant(text: str) -> set[tuple[object, ...]]:
 def test_a_reader_sees_no_difference(states: dict[str, State], traffic: dict[str, Counter]) -> None:
     registry = CollectorRegistry()
     registry.register(Library(states, traffic))
-    assert meant(of_networks(states, traffic)) == meant(generate_latest(registry).decode())
+    told = of_networks(states, {**traffic, "guest somebody": Counter(1, 1)})
+    assert meant(told) == meant(generate_latest(registry).decode())
