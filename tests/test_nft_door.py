@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake import Nobody
 
 from natnetd.errors import HostError
 from natnetd.host import ALL, NO_HINT, Before, Hint, Layer, Scope
@@ -99,6 +100,14 @@ class Counting(Meanwhile):
 
     def count(self) -> None:
         self.commits += 1
+
+
+def test_a_table_that_went_away_is_told_of_without_libnftables(door: NftDoor, host: Namespace) -> None:
+    host.check(["nft", "delete", "table", "inet", "natnetd"])
+    door.nft = Nobody()
+    (error,) = door.apply([change(None, ROWS[0])])
+    assert error is not None
+    assert error.overtaken
 
 
 def test_elements_added_by_hand_are_those_that_nft_would_add(door: NftDoor, host: Namespace) -> None:

@@ -158,9 +158,15 @@ class NftDoor:
         return nfnl.table_there(self.asker, self.family)
 
     def write(self, changes: Sequence[Change[Any]]) -> HostError | None:
-        """Make all changes in one transaction; return why it was refused, if it was."""
+        """Make all changes in one transaction; return why it was refused, if it was.
+
+        If the table is gone libnftables is not asked: it takes 80 ms to say so of 2,000 elements, in a
+        fight each time.
+        """
         if self.by_hand(changes):
             return None
+        if not any(isinstance(change.want, Table) for change in changes) and not self.there:
+            return HostError(f"table {self.name} went away meanwhile", overtaken=True)
         error = self.commit(script(changes, self.name))
         if error is None:
             self.learn(changes)
