@@ -8,7 +8,8 @@ from importlib import import_module
 
 from bench.figures import Row
 from bench.page import Page
-from bench.place import Asked
+from bench.place import Asked, as_in_unit
+from bench.shares import USUAL, Shares
 from natnetd.lab.sandbox import private
 
 TOPICS = ("repair", "converge", "rest", "busy", "fight", "served", "forwards", "packets", "lost", "growth")
@@ -35,7 +36,9 @@ def main() -> int:
         print("bench: needs root, for it makes network namespaces", file=sys.stderr)
         return 1
     sizes = tuple(int(size) for size in given.sizes.split(","))
-    asked = Asked(private(), sizes, given.runs, given.brief)
+    weight = int(as_in_unit("CPUWeight"))
+    shares = Shares({"natnetd": weight, "eye": weight, "dnsmasq": USUAL})
+    asked = Asked(private(), sizes, given.runs, given.brief, shares)
     page = Page()
     for topic in given.topics or TOPICS:
         for row in measure(topic)(asked):

@@ -119,7 +119,7 @@ ABOUT = {
     "busy": "Eight processes make and delete foreign links as fast as the kernel lets them.",
     "fight": "Somebody deletes the table, or sets an MTU back, a hundred times a second.",
     "served": "The same repairs with and without a dnsmasq for each network, natnetd running as root, with "
-    "the unit's `Nice=`.",
+    "the unit's `Nice=` and `CPUWeight=`.",
     "forwards": "1,000 forwards in one network, beside none.",
     "packets": "64-byte UDP datagrams from a guest through the host to somebody outside; all the work of all "
     "three is in the sender's CPU time. `guests counted`: the same with `count_guests`.",

@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bench.shares import Shares
 from natnetd import config
 from natnetd.host import Scope, Snapshot
 from natnetd.kinds import KINDS
@@ -43,6 +44,7 @@ class Asked:
     sizes: tuple[int, ...] = (1, 1000)
     runs: int = 50
     brief: bool = False
+    shares: Shares = field(default_factory=lambda: Shares({}))
 
     @property
     def few(self) -> int:

@@ -10,6 +10,7 @@ from bench.disturb_whole import Table
 from bench.figures import Row, Spread
 from bench.place import Asked, Place, as_in_unit, cpu, place, text
 from bench.repair import by_natnetd
+from bench.shares import Shares
 
 REPAIRED: tuple[tuple[str, Callable[[int], Victim]], ...] = (
     ("deleted set element", Element),
@@ -27,6 +28,7 @@ def rows(asked: Asked) -> Iterator[Row]:
             plain = dict(repairs(there, networks, asked.runs))
             idle = resting(there)
             started = reloaded(there, text(networks, dhcp=True))
+            take_sides(there, asked.shares)
             yield Row("served", "all dnsmasq started", networks, "s", Spread.of([started]))
             served = dict(repairs(there, networks, asked.runs))
             for what, spread in served.items():
@@ -45,6 +47,15 @@ def repairs(there: Place, networks: int, runs: int) -> Iterator[tuple[str, Sprea
             spread = by_natnetd(there, victim, runs)
         yield what, spread
         victim.close()
+
+
+def take_sides(there: Place, shares: Shares) -> None:
+    """Give natnetd its own share of CPU time, all dnsmasq theirs, and whoever looks on one as natnetd's."""
+    assert there.service is not None
+    shares.join("natnetd", there.service.process.pid)
+    shares.join("eye", os.getpid())
+    for file in there.directory.glob("run/dnsmasq/*.pid"):
+        shares.join("dnsmasq", int(file.read_text("ascii")))
 
 
 @contextmanager

@@ -80,6 +80,7 @@ def test_the_unit_names_verbs_and_directories_that_exist() -> None:
         "StartLimitIntervalSec=0",
         "KillMode=mixed",
         "Nice=-10",
+        "CPUWeight=1000",
         "User=natnetd",
         "RuntimeDirectoryMode=0755",
         "UMask=0022",
