@@ -19,7 +19,7 @@ SHOWN = (
     "the host itself asks 203.0.113.2:8080; the guest sees 203.0.113.2:",
     "a neighbour asks 203.0.113.2:8080; the guest sees 10.0.0.1:",
     "the guest itself asks 203.0.113.2:8080; the guest sees 10.0.0.1:",
-    'natnetd_network_in_sync{network="vmbr1"} 1.0',
+    'natnetd_network_in_sync{network="vmbr1"} 1',
     "everything is removed",
 )
 
