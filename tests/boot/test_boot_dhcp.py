@@ -32,8 +32,19 @@ def units(machine: Machine) -> list[str]:
 
 def pid(machine: Machine) -> str:
     """Return the process of the one instance."""
-    (unit,) = units(machine)
-    return machine.show(unit, "MainPID")
+    (found,) = pids(machine)
+    return found
+
+
+def pids(machine: Machine) -> list[str]:
+    """Return the processes of all instances; one that ends meanwhile has 0."""
+    return [machine.show(unit, "MainPID") for unit in units(machine)]
+
+
+def another(machine: Machine, first: str) -> bool:
+    """Whether there is one instance, and it is not the first one any more."""
+    found = pids(machine)
+    return len(found) == 1 and found[0] not in (first, "0")
 
 
 def test_guests_get_addresses(machine: Machine, tmp_path: Path, note: Any) -> None:
@@ -62,9 +73,7 @@ def test_guests_get_addresses(machine: Machine, tmp_path: Path, note: Any) -> No
         assert pid(machine) == first, "other name servers take no restart"
 
         machine.run("systemctl", "kill", "--signal=KILL", units(machine)[0])
-        wait_until(
-            lambda: len(units(machine)) == 1 and pid(machine) not in (first, "0"), SECONDS, what="it back"
-        )
+        wait_until(lambda: another(machine, first), SECONDS, what="it back")
         wait_until(lambda: status(machine)["networks"][0]["state"] == "in_sync", SECONDS, what="rest")
 
         configured(machine, DHCP.replace("dhcp: true", "dhcp: {lease_time: 2h}"))
