@@ -1,5 +1,6 @@
 """How long it takes until the kernel is right again, beside a bare loop that knows the answer."""
 
+import os
 import subprocess
 import sys
 import time
@@ -15,8 +16,7 @@ PATIENCE = 9
 """So often in a row natnetd repairs one thing at once; then it takes the same again for a fight."""
 DEADLINE = 20.0
 EAGER, PAUSE = 0.002, 0.00005
-"""Seconds that it is asked without a break, and of each break after that. Not sched_yield(2): where 1,000
-others want to run that is a turn for each of them (yield_task_fair of Linux), and one sees it late."""
+"""Seconds that it is asked without a break, and of each break after that."""
 
 
 class LostError(Exception):
@@ -35,6 +35,8 @@ def once(victim: Victim, run: int) -> float:
             raise LostError(f"{type(victim).__name__} was not repaired within {DEADLINE:g} s")
         if now - done > EAGER:
             time.sleep(PAUSE)
+        else:
+            os.sched_yield()  # whoever repairs may have been woken on this CPU
 
 
 def by_natnetd(there: Place, victim: Victim, runs: int) -> Spread:
