@@ -5,22 +5,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from natnetd.flows import Suspects
-from natnetd.forgetting import Walk
+from natnetd.forgetting import Purging
 from natnetd.host import Host
 from natnetd.report import Traffic
 from natnetd.rows import Link
 from natnetd.wake import Wake
 
 
-class Watched(Host, Protocol):
+class Watched(Host, Purging, Protocol):
     """A host whose counters can be read, and whose leaked flows can be forgotten."""
 
     def sample(self) -> Traffic:
         """Read the counters. Raises HostError."""
-
-    def purge(self, suspects: Suspects, *, translated: bool = False) -> Walk:
-        """Begin to forget flows that are against the rules, untranslated ones or all. Raises HostError."""
 
     @property
     def generation(self) -> int:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from natnetd.errors import HostError
 from natnetd.linux.additions import words
+from natnetd.linux.nested import inside
 from natnetd.linux.netlink import NLM_F_CREATE, NLM_F_EXCL, Asker, attribute, attributes
 from natnetd.plan import Change
 from natnetd.rows import ANSWERS, Checksum, Link
@@ -89,11 +90,6 @@ def at_our_place(payload: bytes) -> bool:
     """Whether a filter, and no table of them, has our preference."""
     options = inside(attributes(payload, HEAD.size, len(payload)).get(TCA_OPTIONS, b""))
     return U32_SEL in options and HEAD.unpack_from(payload)[4] >> 16 == PREFERENCE
-
-
-def inside(nest: bytes) -> dict[int, bytes]:
-    """Split nested attributes."""
-    return attributes(nest, 0, len(nest))
 
 
 @dataclass(slots=True)
